@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a paravirtual guest finds: CPUID leaves, its first selectors and ports, and the portal to its VMM.
+ * Where it finds more (devices, memory of other domains), its FDT says so.
+ */
+#ifndef CORBEL_GUEST_H
+#define CORBEL_GUEST_H
+
+#include <corbel/types.h>
+
+/*
+ * CPUID leaves, answered by the VMM.
+ *   BASE     eax: last leaf; ebx, ecx, edx: "Corb", "elCo", "rbel"
+ *   FEATURES eax: CB_ABI_VERSION; ebx: vCPUs of this guest; ecx: page number (address / 4096) of vCPU 0's
+ *            event page, vCPU n's being CB_GUEST_VCPU_PAGES * n further; the page after each is that vCPU's
+ *            UTCB; edx: 0 if hypercalls are VMMCALL, 1 if VMCALL
+ *   CLOCK    eax: TSC frequency in kHz; ebx, ecx: low and high half of the wall-clock time in ns since
+ *            1970-01-01 UTC when the TSC was zero
+ *   CONSOLE  eax: page number of the console ring page; ebx: selector of the event that tells its server
+ *            of output; ecx: port signalled upon input and upon room (bound to vCPU 0)
+ */
+#define CB_CPUID_BASE 0x40000000u
+#define CB_CPUID_FEATURES 0x40000001u
+#define CB_CPUID_CLOCK 0x40000002u
+#define CB_CPUID_CONSOLE 0x40000003u
+#define CB_CPUID_LAST CB_CPUID_CONSOLE
+#define CB_CPUID_SIGNATURE "CorbelCorbel"
+
+#define CB_GUEST_VCPU_PAGES 2u
+
+/* First selectors of a guest. */
+#define CB_GUEST_SEL_DOMAIN 1u                       /* its own domain, with CB_RIGHT_FLUSH */
+#define CB_GUEST_SEL_MACHINE(vcpu) (16u + (vcpu))    /* portal to the VMM; vCPU n uses the nth */
+#define CB_GUEST_SEL_IPI(vcpu, kind) (256u + 4u * (vcpu) + (kind)) /* event that interrupts that vCPU */
+#define CB_GUEST_SEL_DEVICES 1024u                   /* devices' events, from here on; the FDT names them */
+
+#define CB_GUEST_VCPUS 48u
+
+/* Kinds of interrupts between vCPUs; the port of each on its receiver. */
+#define CB_IPI_RESCHEDULE 0u
+#define CB_IPI_CALL 1u
+#define CB_IPI_CALL_SINGLE 2u
+#define CB_IPI_STOP 3u
+#define CB_PORT_IPI(kind) (1u + (kind))
+#define CB_PORT_DEVICES 16u /* the first port for devices */
+
+/*
+ * The machine portal: a call with word 0 = operation. Word 0 of the reply is 0 or a CB_MACHINE_ERROR.
+ *   POWER_OFF, REBOOT  do not return
+ *   PANIC              word 1: bytes of text in the UTCB's words; does not return
+ *   START              word 1: vCPU number, word 2: entry point, word 3: cr3. The vCPU starts in 64-bit mode
+ *                      with paging (CR0 = PG|AM|WP|NE|ET|MP|PE, CR4 = PAE, EFER = LMA|LME|SCE|NXE), flat
+ *                      segments, interrupts off, and zero in all general registers.
+ *   STOP               the calling vCPU; returns (from START's entry) when another vCPU starts it again
+ */
+#define CB_MACHINE_POWER_OFF 1u
+#define CB_MACHINE_REBOOT 2u
+#define CB_MACHINE_PANIC 3u
+#define CB_MACHINE_START 4u
+#define CB_MACHINE_STOP 5u
+#define CB_MACHINE_ERROR_OPERATION 1u /* no such operation */
+#define CB_MACHINE_ERROR_VCPU 2u      /* no such vCPU, or it runs already */
+#define CB_MACHINE_ERROR_STATE 3u     /* entry point or cr3 is not acceptable */
+
+/* The FDT's root node: compatible = "corbel,guest". It comes as boot setup data (SETUP_DTB). */
+
+#endif
