@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+#
+# Corbel's only Makefile: explicit source lists, one output folder. `make help` lists the targets.
+# Variables: B (output folder), CC (gcc or clang), V=1 (show commands), CI=true (warnings are errors).
+
+B ?= build
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifneq ($(V),1)
+Q := @
+endif
+export SOURCE_DATE_EPOCH ?= 1700000000
+
+.PHONY: all
+all: hypervisor tasks vmm guest
+
+# ---- Sources: one file per line, sorted ----------------------------------------------------------------------
+
+HYPERVISOR_SRC := \
+
+# Runtime library of the native tasks.
+LIB_SRC := \
+
+ROOT_SRC := \
+
+CONSOLE_SRC := \
+
+VMM_SRC := \
+
+# Native test tasks: tests/guest/NAME.c and what GUEST_NAME lists make build/tests/guest/NAME.elf.
+GUEST_TASKS := \
+
+# Unit tests, on the host: UNIT_NAME lists the sources of program NAME, UNIT_NAME_FLAGS its flags
+# (default: -Itests/unit -Ihypervisor).
+UNIT_TESTS := \
+
+# Drivers of QEMU and Bochs.
+SYSTEM_SRC := \
+
+# ---- Flags ---------------------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wundef -Wvla -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes
+ifeq ($(CI),true)
+WARN += -Werror
+endif
+
+COMMON := -std=gnu17 $(WARN) -g -ffile-prefix-map=$(CURDIR)=. -MMD -MP -Ihypercall-abi
+# No FPU use: its state belongs to the guests. No stack protector: its canary would sit behind FS.
+FREE := $(COMMON) -O2 -m64 -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables \
+	-fcf-protection=none -mno-red-zone -mgeneral-regs-only -ffunction-sections -fdata-sections \
+	-fno-strict-aliasing
+HYPERVISOR_FLAGS := $(FREE) -mcmodel=kernel -Ihypervisor
+TASK_FLAGS := $(FREE) -Itasks/lib
+LIB_FLAGS := $(TASK_FLAGS)
+ROOT_FLAGS := $(TASK_FLAGS) -Itasks/root
+CONSOLE_FLAGS := $(TASK_FLAGS) -Itasks/console
+VMM_FLAGS := $(TASK_FLAGS) -Ivmm
+GUEST_FLAGS := $(TASK_FLAGS) -Itests/guest
+HOST_FLAGS := $(COMMON) -O1
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LINK := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
+	-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
+LIBFDT ?= /usr/lib/x86_64-linux-gnu/libfdt.a
+
+# objects LIST: the object files of a source list.
+objects = $(patsubst %,$(B)/%.o,$(basename $(1)))
+
+# compile FOLDER,FLAGS: how sources below a folder become objects.
+define compile
+$(B)/$(1)/%.o: $(1)/%.c Makefile
+	@mkdir -p $$(@D)
+	@echo "  CC      $$<"
+	$(Q)$$(CC) $(2) -c -o $$@ $$<
+$(B)/$(1)/%.o: $(1)/%.S Makefile
+	@mkdir -p $$(@D)
+	@echo "  AS      $$<"
+	$(Q)$$(CC) $(2) -D__ASSEMBLER__ -c -o $$@ $$<
+endef
+$(eval $(call compile,hypervisor,$$(HYPERVISOR_FLAGS)))
+$(eval $(call compile,tasks/lib,$$(LIB_FLAGS)))
+$(eval $(call compile,tasks/root,$$(ROOT_FLAGS)))
+$(eval $(call compile,tasks/console,$$(CONSOLE_FLAGS)))
+$(eval $(call compile,vmm,$$(VMM_FLAGS)))
+$(eval $(call compile,tests/guest,$$(GUEST_FLAGS)))
+
+# ---- Hypervisor ----------------------------------------------------------------------------------------------
+
+HYPERVISOR := $(B)/hypervisor/corbel.elf
+
+.PHONY: hypervisor
+hypervisor: $(HYPERVISOR) ## the hypervisor: build/hypervisor/corbel.elf
+
+$(HYPERVISOR): $(call objects,$(HYPERVISOR_SRC)) hypervisor/corbel.ld
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LINK) -Wl,-T,hypervisor/corbel.ld -o $@ $(filter %.o,$^)
+
+# ---- Native tasks, VMM, native test tasks --------------------------------------------------------------------
+
+LIBCORBEL := $(B)/tasks/libcorbel.a
+ROOT := $(B)/tasks/root.elf
+CONSOLE := $(B)/tasks/console.elf
+VMM := $(B)/vmm/vmm.elf
+GUESTS := $(GUEST_TASKS:%=$(B)/tests/guest/%.elf)
+
+.PHONY: tasks vmm guest
+tasks: $(LIBCORBEL) $(ROOT) $(CONSOLE) ## runtime library, root, console service: build/tasks/
+vmm: $(VMM) ## the VMM: build/vmm/vmm.elf
+guest: $(GUESTS) ## native test tasks: build/tests/guest/
+
+$(LIBCORBEL): $(call objects,$(LIB_SRC))
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && ar rcsD $@ $^
+
+# task OUTPUT,SOURCES: link a native task.
+define task
+$(1): $(call objects,$(2)) $(LIBCORBEL) tasks/lib/task.ld
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	$(Q)$$(CC) $$(LINK) -Wl,-T,tasks/lib/task.ld -o $$@ $$(filter %.o,$$^) \
+		-Wl,--start-group $$(LIBCORBEL) $$(LIBFDT) -Wl,--end-group
+endef
+$(eval $(call task,$(ROOT),$(ROOT_SRC)))
+$(eval $(call task,$(CONSOLE),$(CONSOLE_SRC)))
+$(eval $(call task,$(VMM),$(VMM_SRC)))
+$(foreach t,$(GUEST_TASKS),$(eval $(call task,$(B)/tests/guest/$(t).elf,tests/guest/$(t).c $(GUEST_$(t)))))
+
+# ---- Patched Linux and its file systems ----------------------------------------------------------------------
+
+-include guest-patches/guest.mk
+-include images/images.mk
+
+# ---- Unit tests ----------------------------------------------------------------------------------------------
+
+# unit NAME: one Criterion program, with sanitizers; objects of its own, since flags differ between programs.
+define unit
+$(B)/unit/$(1)/%.o: %.c Makefile
+	@mkdir -p $$(@D)
+	@echo "  HOSTCC  $$< ($(1))"
+	$(Q)$$(CC) $$(HOST_FLAGS) $$(SANITIZE) $$(or $$(UNIT_$(1)_FLAGS),-Itests/unit -Ihypervisor) -c -o $$@ $$<
+$(B)/unit/$(1)/test: $$(patsubst %.c,$(B)/unit/$(1)/%.o,$$(UNIT_$(1)))
+	@echo "  HOSTLD  $$@"
+	$(Q)$$(CC) $$(SANITIZE) -o $$@ $$^ -lcriterion $$(LIBFDT)
+endef
+$(foreach t,$(UNIT_TESTS),$(eval $(call unit,$(t))))
+
+.PHONY: unit
+unit: $(UNIT_TESTS:%=$(B)/unit/%/test) ## build and run the unit tests
+	$(Q)for t in $(UNIT_TESTS); do echo "  UNIT    $$t"; $(B)/unit/$$t/test || exit 1; done
+
+# ---- ISO, run, system tests, bench: see boot/ and tests/ -----------------------------------------------------
+
+.PHONY: iso run test bench deps clean help
+deps: ## install missing packages with apt-get, saying what and why
+	@boot/deps
+
+clean: ## remove build/
+	rm -rf $(B)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+-include $(shell test -d $(B) && find $(B) -name '*.d' -not -path '$(B)/linux*')
