@@ -51,7 +51,7 @@ FREE := $(COMMON) -O2 -m64 -ffreestanding -fno-pic -fno-stack-protector -fno-asy
 	-fcf-protection=none -mno-red-zone -mgeneral-regs-only -ffunction-sections -fdata-sections \
 	-fno-strict-aliasing
 HYPERVISOR_FLAGS := $(FREE) -mcmodel=kernel -Ihypervisor
-TASK_FLAGS := $(FREE) -Itasks/lib
+TASK_FLAGS := $(FREE) -Itasks/lib -isystem tasks/lib/libc
 LIB_FLAGS := $(TASK_FLAGS)
 ROOT_FLAGS := $(TASK_FLAGS) -Itasks/root
 CONSOLE_FLAGS := $(TASK_FLAGS) -Itasks/console

@@ -27,6 +27,7 @@
 #define CB_TASK_SEL_LOG 8u            /* if the manifest gives them: the log, */
 #define CB_TASK_SEL_IRQ 9u            /* interrupts, */
 #define CB_TASK_SEL_IOPORT 10u        /* and I/O ports */
+#define CB_TASK_SEL_CONSOLE_PAGE 11u    /* frame of the console ring page, for a guest or another task */
 #define CB_TASK_SEL_ROOT(cpu) (16u + (cpu)) /* portal to root, to be called on that CPU */
 #define CB_TASK_SEL_MODULE(n) (128u + (n))  /* frame of module n */
 #define CB_TASK_SEL_FREE 1024u
