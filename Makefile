@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # Corbel's only Makefile: explicit source lists, one output folder. `make help` lists the targets.
 # Variables: B (output folder), CC (gcc or clang), V=1 (show commands), CI=true (warnings are errors).
@@ -21,6 +21,20 @@ HYPERVISOR_SRC := \
 
 # Runtime library of the native tasks.
 LIB_SRC := \
+	tasks/lib/calls.c \
+	tasks/lib/clock.c \
+	tasks/lib/heap.c \
+	tasks/lib/lock.c \
+	tasks/lib/pages.c \
+	tasks/lib/print.c \
+	tasks/lib/random.c \
+	tasks/lib/range.c \
+	tasks/lib/sel.c \
+	tasks/lib/start.S \
+	tasks/lib/stream.c \
+	tasks/lib/string.c \
+	tasks/lib/task.c \
+	tasks/lib/thread.c \
 
 ROOT_SRC := \
 
@@ -37,6 +51,8 @@ UNIT_TESTS := \
 
 # Drivers of QEMU and Bochs.
 SYSTEM_SRC := \
+	tests/system/machine.c \
+	tests/system/native.c \
 
 # ---- Flags ---------------------------------------------------------------------------------------------------
 
@@ -148,9 +164,47 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit,$(t))))
 unit: $(UNIT_TESTS:%=$(B)/unit/%/test) ## build and run the unit tests
 	$(Q)for t in $(UNIT_TESTS); do echo "  UNIT    $$t"; $(B)/unit/$$t/test || exit 1; done
 
-# ---- ISO, run, system tests, bench: see boot/ and tests/ -----------------------------------------------------
+# ---- ISOs: boot/NAME.dts is the manifest of build/iso/NAME.iso, ISO_NAME its modules -------------------------
 
-.PHONY: iso run test bench deps clean help
+ISOS := calltest
+ISO_calltest := console=$(CONSOLE) calltest=$(B)/tests/guest/calltest.elf
+ISO_calltest_VIDEO := text
+
+# iso NAME: its rules. The exit port exists on QEMU alone, and is used only by a system that failed.
+define iso
+$(B)/iso/$(1).dtb: boot/$(1).dts
+	@mkdir -p $$(@D)
+	@echo "  DTC     $$@"
+	$(Q)dtc -q -I dts -O dtb -o $$@ $$<
+$(B)/iso/$(1).iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(B)/iso/$(1).dtb \
+		$$(foreach m,$$(ISO_$(1)),$$(lastword $$(subst =, ,$$m)))
+	@echo "  ISO     $$@"
+	$(Q)VIDEO=$$(ISO_$(1)_VIDEO) boot/mkiso $$@ exit-port=0xf4 $(HYPERVISOR) $(ROOT) \
+		manifest=$(B)/iso/$(1).dtb $$(ISO_$(1))
+endef
+$(foreach i,$(ISOS),$(eval $(call iso,$(i))))
+
+# ---- System tests --------------------------------------------------------------------------------------------
+
+SYSTEM := $(B)/tests/system/test
+
+$(B)/tests/system/%.o: tests/system/%.c Makefile
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $<"
+	$(Q)$(CC) $(HOST_FLAGS) -DBUILD='"$(B)"' -c -o $@ $<
+$(SYSTEM): $(call objects,$(SYSTEM_SRC))
+	@echo "  HOSTLD  $@"
+	$(Q)$(CC) -o $@ $^ -lcriterion
+
+.PHONY: system test
+system: $(SYSTEM) $(ISOS:%=$(B)/iso/%.iso) ## build and run the system tests (logs: build/logs/)
+	$(SYSTEM) -j2 --full-stats $(if $(T),--filter '$(T)')
+
+test: deps unit system ## all tests
+
+# ---- The rest ------------------------------------------------------------------------------------------------
+
+.PHONY: deps clean help
 deps: ## install missing packages with apt-get, saying what and why
 	@boot/deps
 

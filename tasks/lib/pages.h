@@ -16,6 +16,9 @@ void pages_init(uint32_t ram);
 void *pages_alloc(uint64_t count);
 void pages_free(void *pages, uint64_t count);
 
+/* A frame of the task's ram, not mapped, into selector `dst`. */
+uint64_t pages_frame(uint64_t count, uint64_t align, uint32_t dst) __attribute__((warn_unused_result));
+
 /* Free virtual addresses: `size` bytes (a multiple of the page size) at a multiple of `align`; 0 if none. */
 uint64_t pages_space(uint64_t size, uint64_t align);
 void pages_space_free(uint64_t address, uint64_t size);

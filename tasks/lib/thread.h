@@ -33,7 +33,7 @@ struct thread {
     uint32_t event;             /* and that of the event it sleeps on */
     uint32_t cpu;
     uint64_t stack;             /* lowest mapped address */
-};
+} __attribute__((aligned(16))); /* it lies on top of the stack, which must be aligned */
 CB_ASSERT_OFFSET(struct thread, self, THREAD_SELF);
 CB_ASSERT_OFFSET(struct thread, handler, THREAD_HANDLER);
 CB_ASSERT_OFFSET(struct thread, canary, 0x28);
