@@ -41,6 +41,24 @@ ROOT_SRC := \
 CONSOLE_SRC := \
 
 VMM_SRC := \
+	vmm/boot.c \
+	vmm/bzimage.c \
+	vmm/config.c \
+	vmm/cpuid.c \
+	vmm/dev/blk.c \
+	vmm/dev/console.c \
+	vmm/dev/power.c \
+	vmm/dev/rng.c \
+	vmm/dev/serial.c \
+	vmm/devtree.c \
+	vmm/exit.c \
+	vmm/machine.c \
+	vmm/main.c \
+	vmm/memory.c \
+	vmm/msr.c \
+	vmm/vcpu.c \
+	vmm/virtio.c \
+	vmm/virtqueue.c \
 
 # Native test tasks: tests/guest/NAME.c and what GUEST_NAME lists make build/tests/guest/NAME.elf.
 GUEST_TASKS := \
