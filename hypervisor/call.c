@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "call.h"
+
+#include "account.h"
+#include "caps.h"
+#include "ctx.h"
+#include "domain.h"
+#include "event.h"
+#include "irq.h"
+#include "portal.h"
+#include "reap.h"
+#include "sched.h"
+#include "thread.h"
+#include "vcpu.h"
+
+/* An empty slot seen in the linear table may be a stale translation of the shared empty page: look at the slot itself. */
+static u64 call_word_slow(u32 sel)
+{
+    const struct slot *s;
+    u64 word;
+
+    lock_take(&tree_lock);
+    s = slot_find(cpu_domain(), sel);
+    word = s ? slot_word(s) : 0;
+    lock_drop(&tree_lock);
+    return word;
+}
+
+static status_t call_check(u64 word, enum cb_type type, u32 rights, unsigned arg)
+{
+    enum cb_type is = slot_word_type(word);
+
+    if (is == CB_TYPE_NULL || (type != CB_TYPE_NULL && is != type))
+        return FAULT(BAD_CAP, arg);
+    if (rights & ~slot_word_rights(word))
+        return FAULT(BAD_RIGHT, arg);
+    return CB_OK;
+}
+
+status_t call_lookup(u32 sel, enum cb_type type, u32 rights, unsigned arg, u64 *word)
+{
+    *word = slot_word(caps_linear(sel));
+    if (!*word)
+        *word = call_word_slow(sel);
+    return call_check(*word, type, rights, arg);
+}
+
+status_t call_slot(u32 sel, enum cb_type type, u32 rights, unsigned arg, struct slot **slot)
+{
+    *slot = slot_find(cpu_domain(), sel);
+    if (!*slot)
+        return FAULT(BAD_CAP, arg);
+    return call_check(slot_word(*slot), type, rights, arg);
+}
+
+status_t call_destination(u64 value, unsigned arg, struct slot **dst)
+{
+    if (HIGH(value))
+        return FAULT(BAD_PARAM, arg);
+    return slot_reserve(cpu_domain(), LOW(value), arg, dst);
+}
+
+status_t call_domain(u32 sel, u32 right, unsigned arg, struct domain **d)
+{
+    u64 word;
+    status_t status;
+
+    *d = cpu_domain();
+    if (sel != CB_SELF) {
+        status = call_lookup(sel, CB_TYPE_DOMAIN, right, arg, &word);
+        if (status)
+            return status;
+        *d = slot_word_object(word);
+    }
+    return (*d)->obj.dying ? FAULT(DYING, arg) : CB_OK;
+}
+
+void call_install(struct slot *dst, struct object *obj, u64 badge)
+{
+    obj->root = dst;
+    slot_insert(dst, obj->account->obj.root, cpu_domain(), slot_word_make(obj->type, CB_RIGHTS_ALL, obj));
+    dst->badge = badge;
+}
+
+static status_t call_null(struct regs *r)
+{
+    (void)r;
+    return CB_OK;
+}
+
+static status_t call_yield(struct regs *r)
+{
+    (void)r;
+    sched_yield();
+    return CB_OK;
+}
+
+static status_t call_bad(struct regs *r)
+{
+    (void)r;
+    return FAULT(BAD_CALL, 0);
+}
+
+/* The handler of each call of the table; a call without one does not compile. */
+#define HANDLER_null call_null
+#define HANDLER_call ipc_call
+#define HANDLER_reply ipc_reply
+#define HANDLER_signal event_do_signal
+#define HANDLER_wait event_wait
+#define HANDLER_yield call_yield
+#define HANDLER_account_create account_create
+#define HANDLER_domain_create domain_create
+#define HANDLER_thread_create thread_create
+#define HANDLER_vcpu_create vcpu_create
+#define HANDLER_sched_create sched_create
+#define HANDLER_portal_create portal_create
+#define HANDLER_event_create event_create
+#define HANDLER_ram_split ram_split
+#define HANDLER_frame_create frame_create
+#define HANDLER_map map
+#define HANDLER_derive derive
+#define HANDLER_revoke revoke
+#define HANDLER_destroy destroy
+#define HANDLER_identify identify
+#define HANDLER_counters counters
+#define HANDLER_sched_bind sched_bind
+#define HANDLER_thread_set thread_set
+#define HANDLER_recall recall
+#define HANDLER_vcpu_exit vcpu_exit
+#define HANDLER_event_bind event_bind
+#define HANDLER_irq_bind irq_bind
+#define HANDLER_irq_ack irq_ack
+#define HANDLER_ioport_grant ioport_grant
+#define HANDLER_log_read log_do_read
+#define HANDLER_log_bind log_do_bind
+#define HANDLER_halt vcpu_do_halt
+#define HANDLER_timer vcpu_do_timer
+#define HANDLER_upcall vcpu_do_upcall
+#define HANDLER_tlb_flush vcpu_do_tlb_flush
+
+/* A power of two of entries and a masked index: nothing to check. Calls override the refusal that fills the table. */
+#pragma GCC diagnostic push
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Winitializer-overrides"
+#else
+#pragma GCC diagnostic ignored "-Woverride-init"
+#endif
+static status_t (*const call_table[CB_CALL_TABLE])(struct regs *) = {
+    [0 ... CB_CALL_TABLE - 1] = call_bad,
+#define CALL_HANDLER(number, name, type, right) [number] = HANDLER_##name,
+    CB_CALLS(CALL_HANDLER)
+#undef CALL_HANDLER
+};
+#pragma GCC diagnostic pop
+
+void call_dispatch(void)
+{
+    struct ctx *c = cpu.current;
+    struct regs *r = &c->regs;
+    status_t status = call_table[r->rdi % CB_CALL_TABLE](r);
+
+    if (status & (CALL_AGAIN | CALL_BLOCKED_AGAIN))
+        ctx_call_again(c);
+    else if (!(status & CALL_BLOCKED))
+        ctx_call_done(c, status);
+}

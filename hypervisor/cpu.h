@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * CPU-local data: at one fixed address in every CPU's own page tables. `cpu` is a symbol that the linker script
+ * places at CPU_LOCAL. cpu_of(n) reaches another CPU's through the kernel image's mapping.
+ */
+#ifndef CPU_H
+#define CPU_H
+
+#include <stdatomic.h>
+
+#include "layout.h"
+#include "list.h"
+#include "sched.h"
+#include "timerq.h"
+#include "tlb.h"
+#include "types.h"
+
+struct ctx;
+struct domain;
+
+/* hazards: what must be looked at before the CPU leaves the kernel. */
+#define HAZARD_RESCHED 0x1u /* another scheduling context should run */
+#define HAZARD_POSTS 0x2u   /* other CPUs have posted work */
+#define HAZARD_GRACE 0x4u   /* a grace period waits for this CPU */
+#define HAZARD_TIMER 0x8u   /* the timer interrupt came */
+#define HAZARD_SPACE 0x10u  /* domain->... must be (re)loaded before user mode */
+
+struct cpu {
+    struct ctx *current;     /* what runs; NULL: nothing */
+    _Atomic u32 hazards;     /* set by this CPU's interrupt handlers and by others (before their interrupt) */
+    u32 id;                  /* constant */
+    u32 apic_id;             /* constant */
+    u32 online;
+    struct cpu *self;        /* constant: address valid on all CPUs */
+    struct domain *domain;   /* whose page tables are loaded */
+    struct sched *sched;     /* running; NULL: none */
+    u64 sched_since;         /* TSC when `sched` was last charged */
+    u64 armed;               /* deadline in the hardware timer, UINT64_MAX: none */
+    struct timerq timers;
+    struct runqueue runqueue;
+    _Atomic(struct ctx *) posts; /* contexts with posted work, pushed by any CPU */
+    struct list grace_waiters;   /* ctx->grace_node */
+    _Atomic u32 grace_waiting;   /* how many those are */
+    _Atomic u64 grace_seen;  /* last epoch this CPU has passed */
+    u64 kernel_gen;          /* tlb.h: generation of kernel mappings that this CPU has flushed to */
+    struct tlb_tags pcids;
+    struct tlb_tags asids;
+    struct ctx *fpu_owner;   /* whose FPU state is in the registers; NULL: nobody's */
+    u64 fpu_trap;            /* CR0.TS is set */
+    u64 pml4;                /* host-physical: the boot PML4 of this CPU, for idling without a domain */
+    u64 kernel_pdpt;         /* host-physical: this CPU's PML4[511] target */
+    struct domain *io_domain; /* whose I/O bitmap is in the TSS pages, NULL: none; see io.c */
+    void *virt;              /* virt_ops: per-CPU data (VMCB of the host, VMXON region) */
+};
+
+extern struct cpu cpu; /* this CPU's */
+
+extern u32 cpu_count;
+struct cpu *cpu_of(u32 id);
+
+static inline void cpu_hazard(u32 bits)
+{
+    atomic_fetch_or_explicit(&cpu.hazards, bits, memory_order_relaxed);
+}
+
+/* Interrupts CPU `id` so that it looks at its hazards; the caller has set them. */
+void cpu_kick(u32 id);
+
+/*
+ * The way out of the kernel, for every entry: deals with hazards, picks what runs, and resumes it. Never
+ * returns; the stack starts anew at the next entry.
+ */
+NORETURN void kernel_exit(void);
+
+/* Opens interrupts for a moment in a long operation. True: there is a reason to leave the kernel now. */
+bool kernel_preempt(void) MUST_CHECK;
+
+#endif

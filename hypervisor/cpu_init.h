@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a CPU can do, and its set-up: descriptor tables, control registers, system call entry. */
+#ifndef CPU_INIT_H
+#define CPU_INIT_H
+
+#include "types.h"
+
+struct features {
+    bool pcid, invpcid, fsgsbase, smep, smap, umip, xsave, xsaveopt;
+    bool x2apic, tsc_deadline, pages_1g, invariant_tsc;
+    bool amd, intel;
+    u32 physical_bits;
+    char brand[49];
+};
+
+extern struct features features; /* the boot CPU's; the others must not have less */
+
+/* Boot CPU, first of all: fills in `features`; panics if what the kernel needs is missing. */
+void cpu_probe(void);
+
+/* This CPU, its page tables loaded: sets up everything. False: it lacks what the boot CPU has. */
+bool cpu_init(void);
+
+/* This CPU: where exceptions from user mode push the registers (the end of a struct regs). */
+void cpu_set_frame(u64 top);
+
+/* This CPU: makes the I/O bitmap behind the TSS valid or not. */
+void cpu_set_io_bitmap(bool valid);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Execution contexts: what threads and vCPUs have in common.
+ *
+ * A context lives on one CPU. Everything here that is not marked otherwise is read and written by that CPU
+ * alone, with interrupts off, without locks; other CPUs post work to it (ctx_post()). The kernel has one stack
+ * per CPU and never blocks on it: a context that waits has left the kernel's stack, and whoever ends its
+ * wait writes the result into its registers.
+ *
+ * Scheduling contexts are passed along calls: the one that is running is cpu->sched, the context that it
+ * runs cpu->current. When it is taken off the CPU, sched->ctx remembers where to go on.
+ */
+#ifndef CTX_H
+#define CTX_H
+
+#include "list.h"
+#include "object.h"
+#include "regs.h"
+#include "timerq.h"
+
+struct cb_utcb;
+struct domain;
+struct event;
+struct sched;
+struct thread;
+struct vcpu;
+
+enum ctx_state {
+    CTX_NEW,      /* no scheduling context has been bound yet (threads that are not handlers, vCPUs) */
+    CTX_READY,    /* can run: runs, or its scheduling context is queued */
+    CTX_IDLE,     /* handler: waits for a call */
+    CTX_CALLING,  /* in a call: `callee` works for it */
+    CTX_WAITING,  /* on `event`, or (vCPU) halted until an upcall */
+    CTX_GRACE,    /* in revoke: waits for a grace period, then makes the call again */
+    CTX_STOPPED,  /* for good: a fault or exit that nobody handles; or killed */
+};
+
+/* Work that other CPUs post. */
+#define CTX_OP_KILL 0x1u    /* let go of everything; it will be freed */
+#define CTX_OP_RECALL 0x2u
+#define CTX_OP_WAKE 0x4u    /* the event waited on, or the event page, has news */
+#define CTX_OP_START 0x8u   /* a scheduling context was bound */
+#define CTX_OP_UNSCHED 0x10u /* its scheduling context is dying */
+#define CTX_OP_EVENT_GONE 0x20u /* the event waited on is dying */
+
+struct ctx {
+    struct object obj;          /* type THREAD or VCPU */
+    struct regs regs;           /* a vCPU's too, as far as VMRUN does not hold them */
+    struct domain *domain;      /* constant */
+    u32 cpu;                    /* constant: home */
+    u8 state;                   /* enum ctx_state */
+    u8 partner_is_exit;         /* CALLING: the call is an exit or exception, not the call `call` */
+    u16 reserved;
+    struct sched *sched;        /* bound; NULL: none (handlers) */
+    struct ctx *caller;         /* handler: who waits for its reply; NULL: nobody (any more) */
+    struct ctx *callee;         /* CALLING: who is to reply */
+    struct cb_utcb *utcb;       /* direct-map address; user level writes it at any time */
+    u64 utcb_address;           /* where it is mapped in the domain's space */
+    struct event *event;        /* WAITING */
+    struct list helpers;        /* scheduling contexts parked until this context can run (sched->node) */
+    struct list domain_node;    /* tree_lock: domain->contexts */
+    struct timer timer;         /* deadline of a wait; a vCPU's one-shot timer */
+    u8 *fpu;                    /* direct map: one page, XSAVE area */
+    struct ctx *post_next;      /* cpu->posts */
+    _Atomic u32 post_ops;       /* CTX_OP_*; nonzero: queued */
+    u32 grace_rounds;           /* revoke: how often it has waited */
+    u64 grace_epoch;            /* CTX_GRACE: wanted */
+    struct list grace_node;     /* cpu->grace_waiters */
+};
+ASSERT_OFFSET(struct ctx, regs, CTX_REGS);
+
+static inline bool ctx_is_vcpu(const struct ctx *c)
+{
+    return c->obj.type == CB_TYPE_VCPU;
+}
+
+/* Prepares the common part of a new context (all memory zeroed before). */
+void ctx_init(struct ctx *c, struct domain *d, u32 cpu);
+
+/* Hands work to the context's home CPU, with an inter-processor interrupt if it is another one; safe anywhere. */
+void ctx_post(struct ctx *c, u32 ops);
+
+/* Home CPU: carries out what has been posted to this CPU's contexts. */
+void ctx_run_posts(void);
+
+/*
+ * The current context blocks in `state`: cpu.current becomes NULL, and the scheduling context that ran it is parked on it. The call handler then returns
+ * CALL_BLOCKED (or CALL_BLOCKED_AGAIN).
+ */
+void ctx_block(struct ctx *c, enum ctx_state state);
+
+/*
+ * call_dispatch(): the call of the current context is complete, its status goes into rax (a vCPU also leaves its hypercall instruction); or the context
+ * shall make the same call again when it runs next.
+ */
+void ctx_call_done(struct ctx *c, status_t status);
+void ctx_call_again(struct ctx *c);
+
+/* Home CPU: ends the blocking call `c` is in, with a status in rax. The context is READY then. */
+void ctx_finish(struct ctx *c, status_t status);
+
+/* Home CPU: breaks off the call or wait that `c` is blocked in (ABORTED); nothing if it is not blocked. */
+void ctx_abort(struct ctx *c);
+
+/* Home CPU: c runs no more, and no scheduling context, event, timer or partner refers to it. */
+void ctx_kill(struct ctx *c);
+
+/*
+ * Home CPU: the scheduling context that ran a now blocked chain can go on: makes ready all scheduling contexts parked
+ * on `c`, and its own.
+ */
+void ctx_unblock(struct ctx *c);
+
+#endif

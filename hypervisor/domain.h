@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Protection domains: a capability space, an address space, I/O ports.
+ *
+ * For every CPU on which the domain has contexts there is a PML4 (layout.h). A guest domain's PML4 has no user part: it is
+ * loaded while its vCPUs run, so that their hypercalls find their capabilities; guest memory is `space`.
+ */
+#ifndef DOMAIN_H
+#define DOMAIN_H
+
+#include <corbel/guest.h>
+
+#include "cpu.h"
+#include "list.h"
+#include "object.h"
+#include "space.h"
+
+struct vcpu;
+
+struct domain_cpu {
+    u64 pml4;            /* host-physical, 0: no context of the domain has lived here yet */
+    u32 tag_hint;        /* tlb.h */
+};
+
+struct domain {
+    struct object obj;
+    bool guest;                  /* constant */
+    struct space space;
+    u64 *caps;                   /* direct map: PDPT of the capability space */
+    struct domain_cpu *cpus;     /* direct map, one page: CPUS_MAX of them */
+    struct list contexts;        /* tree_lock: ctx->domain_node */
+    struct vcpu *vcpus[CB_GUEST_VCPUS]; /* tree_lock to write; only guest domains */
+    u8 *io_bitmap;               /* direct map: 8 KiB in two pages io_bitmap[0], [1]; see io.c */
+    u8 *io_bitmap_high;
+    u32 teardown;                /* reap.c: selectors below this one have been emptied */
+};
+
+/* Loads the domain's tables on this CPU if they are not (cpu.domain); flushes what tlb.h says. In domain.c. */
+void domain_load(struct domain *d);
+
+/* Makes sure the domain has a PML4 for the CPU. NO_MEMORY (argument 0). tree_lock held. */
+status_t domain_add_cpu(struct domain *d, u32 cpu_id) MUST_CHECK;
+
+/* After an interrupt or grace period: flushes if this CPU's loaded space has lost translations since it was loaded. */
+void domain_refresh(void);
+
+struct domain *domain_alloc(struct account *a, bool guest); /* NULL: exhausted. tree_lock held */
+
+/* reap.c: frees a dead domain in bounded steps; true when it is no more. tree_lock held. */
+bool domain_free_step(struct domain *d);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Events: badge bits that accumulate until a thread takes them; or, bound to a vCPU, a port of its event page.
+ * Signalling takes no lock and runs on any CPU, in interrupt handlers too.
+ */
+#ifndef EVENT_H
+#define EVENT_H
+
+#include <stdatomic.h>
+
+#include "list.h"
+#include "object.h"
+#include "types.h"
+
+struct ctx;
+struct regs;
+struct vcpu;
+
+struct event {
+    struct object obj;
+    _Atomic u64 pending;           /* badge bits nobody has taken yet */
+    _Atomic(struct ctx *) waiter;  /* the thread that waits; set by its home CPU */
+    _Atomic(struct vcpu *) vcpu;   /* bound to; tree_lock to write */
+    u32 port;
+    u32 irqs;                      /* tree_lock: hardware interrupts bound to it */
+    struct list vcpu_node;         /* tree_lock: vcpu->events */
+    _Atomic u64 signals;           /* counter */
+};
+
+void event_signal(struct event *e, u64 badge);
+
+/* CTX_OP_WAKE at the waiter's home CPU. */
+void event_wake(struct ctx *waiter);
+
+/* The wait's deadline has passed (TIMER_WAIT). */
+void event_timeout(struct ctx *waiter);
+
+/* Ends a wait without taking anything (ctx_abort, ctx_kill). */
+void event_leave(struct ctx *waiter);
+
+void event_kill(struct event *e); /* tree_lock held */
+
+status_t event_create(struct regs *r);
+status_t event_wait(struct regs *r);
+status_t event_do_signal(struct regs *r); /* the call `signal` */
+status_t event_bind(struct regs *r);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * FPU and vector state follow ownership: they stay in the registers until somebody else uses them. Threads find out
+ * through CR0.TS and #NM; vCPUs own the registers whenever they are in guest mode.
+ */
+#ifndef FPU_H
+#define FPU_H
+
+#include "types.h"
+
+struct ctx;
+
+void fpu_cpu_init(void);          /* CR0, CR4.OSXSAVE, XCR0 */
+extern u32 fpu_size;              /* bytes of state, at most one page */
+extern u64 fpu_features;          /* XCR0 */
+void fpu_init_state(u8 *area);    /* a fresh state */
+void fpu_take(struct ctx *c);     /* c's state into the registers; clears CR0.TS */
+void fpu_leave(struct ctx *c);    /* before user mode: sets CR0.TS unless c owns the registers */
+void fpu_forget(struct ctx *c);   /* home CPU: c dies */
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Hardware interrupts as events. */
+#ifndef IRQ_H
+#define IRQ_H
+
+#include "types.h"
+
+struct event;
+struct regs;
+
+status_t irq_bind(struct regs *r);
+status_t irq_ack(struct regs *r);
+void irq_interrupt(u32 gsi);                /* any CPU, interrupt handler: the line was masked by the caller */
+void irq_event_kill(struct event *e);       /* tree_lock held: unbinds all its lines */
+
+status_t ioport_grant(struct regs *r);      /* io.c */
+struct domain;
+bool io_fault(struct domain *d);            /* #GP in user mode: true if the I/O bitmap was loaded and the access should be tried again */
+void io_unload(void);                       /* another domain is loaded: its accesses must not use the old bitmap */
+void io_free(struct domain *d);             /* reap.c */
+
+status_t log_do_read(struct regs *r);       /* logcall.c */
+status_t log_do_bind(struct regs *r);
+status_t counters(struct regs *r);
+status_t identify(struct regs *r);
+status_t derive(struct regs *r);            /* derive.c */
+status_t ram_split(struct regs *r);         /* memory.c */
+status_t frame_create(struct regs *r);
+status_t map(struct regs *r);
+status_t domain_create(struct regs *r);     /* domain.c */
+
+#endif

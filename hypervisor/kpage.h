@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel's own page tables (layout.h): kernel image, CPU-local pages, device registers, the tables of the direct map.
+ * See also direct_map(), direct_unmap() in space.h.
+ */
+#ifndef KPAGE_H
+#define KPAGE_H
+
+#include "types.h"
+
+/*
+ * Physical memory while booting: the first 4 GiB are mapped one to one until kpage_seal(). NULL if the range is not all there.
+ * The content is the firmware's or the boot loader's: to be checked like any input.
+ */
+void *boot_view(u64 physical, u64 bytes);
+
+/* Boot CPU: the tables that all CPUs share, and CPU 0's; loads them. */
+void kpage_boot(void);
+
+/* Boot CPU: a CPU's own tables and CPU-local pages. struct cpu is zero but for its constant members. */
+void kpage_cpu(u32 id);
+
+/* Boot CPU: the end of boot_view(), and of the tables that CPUs start with. */
+void kpage_seal(void);
+
+/* Pages that kpage_boot() and `cpus` times kpage_cpu() take from bootmem. */
+u64 kpage_estimate(u64 direct_end, u32 cpus);
+
+/* Fills in the kernel's entries of a new PML4 for the CPU: direct map and PML4_KERNEL. */
+void kpage_pml4_init(u64 *pml4, u32 cpu_id);
+
+/* Maps device memory for good, shared by all CPUs; attributes PTE_UC or PTE_WC. Boot only; NULL: no room. */
+void *kpage_device(u64 physical, u64 bytes, u64 attributes);
+
+/* This CPU's window onto one page of memory that the kernel does not own; replaces the last one. */
+void *kpage_window(u64 physical);
+
+/* This CPU's I/O bitmap, in two pages (host-physical), appears behind the TSS. */
+void kpage_io_bitmap(u64 low, u64 high);
+
+/* Drops all translations of this CPU, global ones and all PCIDs included. */
+void kpage_flush(void);
+
+/* On the way out of the kernel, before a grace period is passed: kpage_flush() if a kernel mapping was taken away. */
+void kpage_refresh(void);
+
+#endif

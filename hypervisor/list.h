@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Circular doubly linked lists, intrusive. A node that is on no list points to itself. */
+#ifndef LIST_H
+#define LIST_H
+
+#include "types.h"
+
+struct list {
+    struct list *next, *prev;
+};
+
+static inline void list_init(struct list *l)
+{
+    l->next = l->prev = l;
+}
+
+static inline bool list_empty(const struct list *l)
+{
+    return l->next == l;
+}
+
+static inline void list_insert_before(struct list *at, struct list *node)
+{
+    node->next = at;
+    node->prev = at->prev;
+    at->prev->next = node;
+    at->prev = node;
+}
+
+static inline void list_append(struct list *head, struct list *node)
+{
+    list_insert_before(head, node);
+}
+
+static inline void list_prepend(struct list *head, struct list *node)
+{
+    list_insert_before(head->next, node);
+}
+
+static inline void list_remove(struct list *node)
+{
+    node->prev->next = node->next;
+    node->next->prev = node->prev;
+    list_init(node);
+}
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The hypervisor's log: a ring of text, shown on the serial line and the screen until somebody binds an event to it.
+ */
+#ifndef LOG_H
+#define LOG_H
+
+#include "types.h"
+
+struct event;
+
+/* One line, without newline at the end. %s %d %u %x %lx %lu %c %p only. Any CPU, under any lock but the log's own. */
+void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same into a buffer, cut to fit and terminated. */
+void log_format(char *out, u32 bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Copies up to `bytes` from byte `position` of the log's history on; moves `*position` past what is returned. */
+u32 log_copy(u64 *position, char *out, u32 bytes);
+
+/* Who is told of new lines; NULL: nobody, back to serial line and screen. tree_lock held. */
+void log_set_event(struct event *e, u64 badge);
+bool log_has_event(void);
+void log_event_kill(struct event *e); /* tree_lock held */
+
+/* On the way out of the kernel: signals the bound event if the log has grown. */
+void log_flush(void);
+
+/* The kernel's own state is broken: prints the reason on the serial line and the screen, stops all CPUs. */
+NORETURN void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Portals: entries for calls, and the call and reply themselves (ipc.c). */
+#ifndef PORTAL_H
+#define PORTAL_H
+
+#include "list.h"
+#include "object.h"
+
+struct ctx;
+struct regs;
+struct thread;
+
+struct portal {
+    struct object obj;
+    struct thread *handler; /* constant; the portal dies with it */
+    u64 entry, badge;       /* constant */
+    u32 groups;             /* constant: register groups wanted in exits and exceptions */
+    struct list node;       /* tree_lock: thread->portals */
+    struct list users;      /* tree_lock: threads whose exception portal it is */
+};
+
+status_t portal_create(struct regs *r);
+void portal_kill(struct portal *p); /* tree_lock held */
+
+/* The calls `call` and `reply` (ipc.c). */
+status_t ipc_call(struct regs *r);
+status_t ipc_reply(struct regs *r);
+
+/*
+ * Sends an exit or exception of the current context through a portal. `reason` arrives in rsi. The state groups of the portal are
+ * copied. If the handler is busy, the context waits for it like any caller. False: the portal is dead or on another CPU.
+ */
+bool ipc_exit(struct ctx *c, struct portal *p, u64 reason);
+
+/* sched.c found a context that waits for its busy callee to become free (partner chosen, not delivered yet): tries again. */
+void ipc_retry(struct ctx *c);
+
+#endif

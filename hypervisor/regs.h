@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The saved registers of an execution context. Exceptions and interrupts from user mode push straight into
+ * this structure (TSS.RSP0 points to its end), so its size and place keep 16-byte alignment.
+ */
+#ifndef REGS_H
+#define REGS_H
+
+/* Offsets within struct regs, for assembly; checked below. */
+#define REGS_R15 0
+#define REGS_R14 8
+#define REGS_R13 16
+#define REGS_R12 24
+#define REGS_RBP 32
+#define REGS_RBX 40
+#define REGS_R11 48
+#define REGS_R10 56
+#define REGS_R9 64
+#define REGS_R8 72
+#define REGS_RAX 80
+#define REGS_RCX 88
+#define REGS_RDX 96
+#define REGS_RSI 104
+#define REGS_RDI 112
+#define REGS_VECTOR 120
+#define REGS_ERROR 128
+#define REGS_RIP 136
+#define REGS_CS 144
+#define REGS_RFLAGS 152
+#define REGS_RSP 160
+#define REGS_SS 168
+#define REGS_SIZE 176
+
+/* Offset of struct regs in struct ctx (ctx.h). */
+#define CTX_REGS 48
+
+#ifndef __ASSEMBLER__
+#include "types.h"
+
+struct regs {
+    u64 r15, r14, r13, r12, rbp, rbx;
+    u64 r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    u64 vector, error; /* of the last exception or interrupt; vector REGS_SYSCALL: entered by SYSCALL */
+    u64 rip, cs, rflags, rsp, ss;
+};
+ASSERT_OFFSET(struct regs, rdi, REGS_RDI);
+ASSERT_OFFSET(struct regs, vector, REGS_VECTOR);
+ASSERT_OFFSET(struct regs, rip, REGS_RIP);
+_Static_assert(sizeof(struct regs) == REGS_SIZE && REGS_SIZE % 16 == 0, "the CPU aligns its frame to 16");
+#endif
+
+#define REGS_SYSCALL 256
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Scheduling contexts and the scheduler: fixed priorities, round robin within one, budgets that are refilled
+ * once in a period. A run queue belongs to its CPU and is found through a bitmap.
+ */
+#ifndef SCHED_H
+#define SCHED_H
+
+#include <corbel/call.h>
+
+#include "list.h"
+#include "object.h"
+#include "timerq.h"
+
+struct ctx;
+
+enum sched_state {
+    SCHED_UNBOUND,
+    SCHED_QUEUED,    /* in the run queue */
+    SCHED_RUNNING,   /* cpu->sched */
+    SCHED_PARKED,    /* what it runs is blocked; node is in a context's `helpers`, or nowhere */
+    SCHED_THROTTLED, /* budget used up: waits for its refill timer */
+};
+
+struct sched {
+    struct object obj;
+    u32 cpu;            /* constant */
+    u8 priority;        /* constant */
+    u8 state;           /* enum sched_state; home CPU */
+    u16 reserved;
+    u64 budget, period; /* constant, TSC ticks */
+    u64 left;           /* budget left, as of the last time it was taken off the CPU */
+    u64 refill_at;      /* TSC */
+    u64 consumed;       /* TSC ticks, ever */
+    struct ctx *bound;  /* whose it is; tree_lock to write */
+    struct ctx *ctx;    /* what it runs when it runs next */
+    struct list node;   /* run queue, or helpers of a context */
+    struct timer timer; /* refill */
+};
+
+struct runqueue {
+    u64 bitmap[CB_PRIORITIES / 64];
+    struct list queue[CB_PRIORITIES];
+};
+
+void sched_cpu_init(struct runqueue *rq);
+
+/* Home CPU: puts it into the run queue (at the end, or the front if it was merely preempted), or throttles it. */
+void sched_enqueue(struct sched *s);
+void sched_dequeue(struct sched *s);
+
+/* cpu->sched goes behind all others of its priority. */
+void sched_yield(void);
+
+/* Accounts the time since the last call to cpu->sched. */
+void sched_charge(u64 now);
+
+/*
+ * Chooses what runs next and makes it cpu->sched and cpu->current (NULL: nothing to do). Follows chains: a
+ * scheduling context whose context waits for a busy handler runs what keeps the handler busy.
+ */
+void sched_pick(void);
+
+/* When the CPU must next be interrupted: earliest timer or end of budget, UINT64_MAX for never. */
+u64 sched_deadline(void);
+
+/* Timers that have expired by `now` take effect. */
+void sched_timers(u64 now);
+
+/* Pure queue operations, unit-tested on the host. */
+void runqueue_insert(struct runqueue *rq, struct sched *s, bool front);
+void runqueue_remove(struct runqueue *rq, struct sched *s);
+struct sched *runqueue_first(const struct runqueue *rq);
+
+#endif

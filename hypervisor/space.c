@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "space.h"
+
+#include <corbel/call.h>
+
+#include "account.h"
+#include "pte.h"
+#include "slot.h"
+#include "tlb.h"
+
+bool space_has_1g;
+
+status_t space_init(struct space *s, struct account *a, enum space_format format)
+{
+    s->root = account_page(a);
+    if (!s->root)
+        return FAULT(NO_MEMORY, 0);
+    s->format = (u8)format;
+    s->levels = format == SPACE_HOST ? 3 : 4;
+    s->identity = tlb_identity();
+    return CB_OK;
+}
+
+u64 space_end(const struct space *s)
+{
+    return s->levels == 3 ? USER_END : 1ull << 48;
+}
+
+static u64 *table_of(u64 entry)
+{
+    return direct(pte_address(entry));
+}
+
+/* A walk towards `address`: stops at a leaf, an empty entry, or `level`. */
+static u64 *space_walk(const struct space *s, u64 address, unsigned *level)
+{
+    u64 *table = s->root;
+    unsigned at = s->levels;
+
+    for (;; at--) {
+        u64 *entry = &table[pte_index(address, at)];
+
+        if (at == *level || !(*entry & PTE_P) || (*entry & PTE_LARGE)) {
+            *level = at;
+            return entry;
+        }
+        table = table_of(*entry);
+    }
+}
+
+/* The largest page (as a level) that fits at this place, by alignment and length. */
+static unsigned space_level(u64 address, u64 base, u64 bytes)
+{
+    for (unsigned level = space_has_1g ? 3 : 2; level > 1; level--) {
+        if (is_aligned(address | base, pte_span(level)) && bytes >= pte_span(level))
+            return level;
+    }
+    return 1;
+}
+
+/*
+ * Finds the entry for the next page of a mapping, in tables made on the way. *level is what fits on entry, and what it is on return: smaller if a
+ * table stands where a large page could.
+ */
+static status_t space_entry(struct space *s, struct account *a, u64 address, unsigned *level, u64 **entry)
+{
+    for (;;) {
+        unsigned at = *level;
+        u64 *e = space_walk(s, address, &at), *table;
+
+        *entry = e;
+        if (at == *level && !(*e & PTE_P))
+            return CB_OK;
+        if (at == *level && !(*e & PTE_LARGE) && at > 1) {
+            *level = at - 1;
+            continue;
+        }
+        if (*e & PTE_P)
+            return FAULT(OCCUPIED, 2);
+        table = account_page(a);
+        if (!table)
+            return FAULT(NO_MEMORY, 0);
+        *e = physical(table) | PTE_P | PTE_W | PTE_U | PTE_A;
+    }
+}
+
+static u64 space_leaf_bits(u32 rights, u32 attr, unsigned level)
+{
+    u64 bits = PTE_P | PTE_U | PTE_A | PTE_D;
+
+    if (rights & CB_MAP_WRITE)
+        bits |= PTE_W;
+    if (!(rights & CB_MAP_EXEC))
+        bits |= PTE_NX;
+    if (level > 1)
+        bits |= PTE_LARGE;
+    if (attr == MEM_UC)
+        bits |= PTE_UC;
+    if (attr == MEM_WC)
+        bits |= PTE_WC;
+    return bits;
+}
+
+/* Are all entries there and empty, and not too many? Makes the tables. */
+static status_t space_prepare(struct space *s, struct account *a, u64 address, u64 base, u64 bytes)
+{
+    unsigned entries = 0;
+
+    for (u64 done = 0; done < bytes;) {
+        unsigned level = space_level(address + done, base + done, bytes - done);
+        u64 *entry;
+        status_t status = space_entry(s, a, address + done, &level, &entry);
+
+        if (status)
+            return status;
+        if (++entries > SPACE_MAP_MAX)
+            return FAULT(TOO_LARGE, 3);
+        done += pte_span(level);
+    }
+    return CB_OK;
+}
+
+status_t space_map(struct space *s, struct account *a, u64 address, u64 base, u64 pages, u32 rights, u32 attr)
+{
+    u64 bytes = pages << PAGE_SHIFT;
+    status_t status = space_prepare(s, a, address, base, bytes);
+
+    if (status)
+        return status;
+    for (u64 done = 0; done < bytes;) {
+        unsigned level = space_level(address + done, base + done, bytes - done);
+        u64 *entry;
+
+        (void)space_entry(s, a, address + done, &level, &entry); /* as prepared */
+        *entry = (base + done) | space_leaf_bits(rights, attr, level);
+        done += pte_span(level);
+    }
+    return CB_OK;
+}
+
+void space_unmap(struct space *s, u64 address, u64 pages)
+{
+    u64 bytes = pages << PAGE_SHIFT;
+
+    for (u64 done = 0; done < bytes;) {
+        unsigned level = 1;
+        u64 *entry = space_walk(s, address + done, &level);
+
+        *entry = 0;
+        done += pte_span(level);
+    }
+    /* Pairs with the load in domain_load() and vcpu.c: entries first, then the generation. */
+    atomic_fetch_add_explicit(&s->generation, 1, memory_order_release);
+}
+
+bool space_lookup(const struct space *s, u64 address, hpa_t *out)
+{
+    unsigned level = 1;
+    const u64 *entry = space_walk(s, address, &level);
+
+    if (address >= space_end(s) || !(*entry & PTE_P))
+        return false;
+    out->v = align_down(pte_address(*entry), pte_span(level)) + (address & (pte_span(level) - 1));
+    return true;
+}
+
+/* Frees empty tables below `table`, depth first; true when it has none left. */
+static bool table_free_below(struct account *a, u64 *table, unsigned level, unsigned *limit)
+{
+    for (unsigned i = 0; i < PTE_ENTRIES && level > 1; i++) {
+        if (!(table[i] & PTE_P) || (table[i] & PTE_LARGE))
+            continue;
+        if (!*limit || !table_free_below(a, table_of(table[i]), level - 1, limit))
+            return false;
+        if (!*limit)
+            return false;
+        account_page_free(a, table_of(table[i]));
+        table[i] = 0;
+        --*limit;
+    }
+    return true;
+}
+
+bool space_free_tables(struct space *s, struct account *a, unsigned limit)
+{
+    if (!s->root)
+        return true;
+    if (!table_free_below(a, s->root, s->levels, &limit))
+        return false;
+    account_page_free(a, s->root);
+    s->root = NULL;
+    return true;
+}

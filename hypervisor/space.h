@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Address spaces: the page tables of a domain (host-virtual for threads, guest-physical for vCPUs), and the
+ * kernel's sparse direct map. Tables are pages of the domain's account. tree_lock held for all that changes tables.
+ */
+#ifndef SPACE_H
+#define SPACE_H
+
+#include <stdatomic.h>
+
+#include "layout.h"
+#include "types.h"
+
+struct account;
+
+enum space_format { SPACE_HOST, SPACE_NPT };
+
+struct space {
+    u64 *root;          /* direct map: PDPT (host: 512 GiB) or PML4 (guest: 256 TiB) */
+    u8 levels;          /* 3 or 4 */
+    u8 format;          /* enum space_format */
+    u64 identity;       /* tlb.h */
+    _Atomic u64 generation; /* tlb.h: grows when a translation was taken away */
+};
+
+#define SPACE_MAP_MAX 1024u /* table entries that one mapping may take */
+
+extern bool space_has_1g; /* the processor maps 1 GiB pages; set at boot */
+
+status_t space_init(struct space *s, struct account *a, enum space_format format) MUST_CHECK;
+
+/* First address behind the space. */
+u64 space_end(const struct space *s);
+
+/*
+ * Maps pages at `address`; rights CB_MAP_*, attr MEM_*. Uses 1 GiB, 2 MiB and 4 KiB pages as they fit. OCCUPIED (argument 2) if anything
+ * is mapped there, TOO_LARGE (3), NO_MEMORY (0): then nothing is mapped, though tables made stay.
+ */
+status_t space_map(struct space *s, struct account *a, u64 address, u64 base, u64 pages, u32 rights, u32 attr) MUST_CHECK;
+
+/* Unmaps exactly what one space_map() mapped; bumps the generation. */
+void space_unmap(struct space *s, u64 address, u64 pages);
+
+/* What `address` is mapped to. False: nothing. */
+bool space_lookup(const struct space *s, u64 address, hpa_t *out);
+
+/* Frees up to `limit` table pages; true when all are gone. The space is unreachable then. */
+bool space_free_tables(struct space *s, struct account *a, unsigned limit);
+
+/* The direct map: addresses of frames that the kernel owns. */
+#ifdef UNIT_TEST
+extern char *direct_arena; /* the host's stand-in for physical memory */
+static inline void *direct(u64 physical) { return direct_arena + physical; }
+static inline u64 physical(const void *p) { return (u64)((const char *)p - direct_arena); }
+#else
+static inline void *direct(u64 physical) { return (void *)(uintptr_t)(DIRECT_BASE + physical); }
+static inline u64 physical(const void *p) { return (u64)(uintptr_t)p - DIRECT_BASE; }
+#endif
+
+/* Bytes of physical address space for which tables of the direct map were made at boot; memory beyond is not used. */
+extern u64 direct_limit;
+
+/* Makes 2 MiB granules present in the direct map, or takes them out (kernel mappings' generation grows). In kpage.c. */
+void direct_map(u64 base, u64 pages);
+void direct_unmap(u64 base, u64 pages);
+extern _Atomic u64 kernel_generation; /* grows when a kernel mapping was taken away */
+
+#endif

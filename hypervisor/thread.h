@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Threads: execution contexts in user mode; handlers of portals, or runners on scheduling contexts of their own. */
+#ifndef THREAD_H
+#define THREAD_H
+
+#include "ctx.h"
+#include "slot.h"
+
+struct portal;
+
+struct thread {
+    struct ctx ctx;            /* first: a ctx of type CB_TYPE_THREAD is a thread */
+    bool handler;              /* constant */
+    u64 entry, stack;          /* constant */
+    u64 fs_base;
+    u32 groups;                /* handler: register groups of the exit or exception it handles, 0: a plain call */
+    struct portal *exception;  /* tree_lock to write: where its faults go; NULL: they kill it */
+    struct list exception_node; /* tree_lock: portal->users */
+    struct list portals;       /* tree_lock: portal->node, of which it is the handler */
+    u64 calls, handled;        /* counters */
+};
+
+static inline struct thread *thread_of(struct ctx *c)
+{
+    return CONTAINER_OF(c, struct thread, ctx);
+}
+
+/* An exception in user mode (ctx->regs.vector, .error; cr2 for #PF): to the exception portal, or kills the thread. */
+void thread_exception(struct ctx *c, u64 cr2);
+
+/* Copies groups between a thread's registers and a message's words. */
+struct cb_state;
+void thread_state_get(const struct ctx *c, u32 groups, struct cb_state *out);
+void thread_state_put(struct ctx *c, u32 groups, const struct cb_state *in); /* hostile input: RFLAGS and addresses are made safe */
+
+/* Kill and free, for reap.c. Kill: tree_lock held, any CPU. */
+void thread_kill(struct thread *t);
+void thread_free(struct thread *t);
+
+/* Resumes user mode. Never returns. entry.S */
+NORETURN void thread_resume(struct ctx *c);
+
+status_t thread_create(struct regs *r);
+status_t thread_set(struct regs *r);
+status_t recall(struct regs *r);
+status_t sched_create(struct regs *r);
+status_t sched_bind(struct regs *r);
+void sched_kill(struct sched *s); /* tree_lock held */
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "tlb.h"
+
+#include <stdatomic.h>
+
+void tlb_init(struct tlb_tags *t, u32 first, u32 count)
+{
+    *t = (struct tlb_tags){ .first = first, .count = MIN(count, TLB_TAGS_MAX) };
+}
+
+struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u32 *hint)
+{
+    u32 i = *hint;
+
+    if (!t->count)
+        return (struct tlb_choice){ .tag = 0, .flush = true };
+
+    if (i >= t->count || t->tag[i].identity != identity) {
+        i = t->next;
+        t->next = i + 1 == t->count ? 0 : i + 1;
+        *hint = i;
+        t->tag[i].identity = identity;
+        t->tag[i].generation = generation;
+        return (struct tlb_choice){ .tag = t->first + i, .flush = true };
+    }
+    if (t->tag[i].generation != generation) {
+        t->tag[i].generation = generation;
+        return (struct tlb_choice){ .tag = t->first + i, .flush = true };
+    }
+    return (struct tlb_choice){ .tag = t->first + i, .flush = false };
+}
+
+u64 tlb_identity(void)
+{
+    static _Atomic u64 last;
+
+    return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+}

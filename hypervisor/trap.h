@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Between entry.S and C: system calls, exceptions, interrupts, and the way back. */
+#ifndef TRAP_H
+#define TRAP_H
+
+#include "regs.h"
+#include "types.h"
+
+/* entry.S */
+extern const u64 entry_vectors[256]; /* entry points for the IDT */
+void entry_syscall(void);
+NORETURN void entry_return(struct regs *r);         /* IRET */
+NORETURN void entry_return_syscall(struct regs *r); /* SYSRET */
+
+/* Called by entry.S. */
+NORETURN void trap_syscall(void);
+NORETURN void trap_user(struct regs *r);
+void trap_kernel(struct regs *r); /* returns to where it came from */
+void trap_ist(struct regs *r);    /* NMI, #MC, #DF: on stacks of their own */
+
+/* An interrupt, from wherever; vcpu backends call it for interrupts that they take by other means. */
+void trap_interrupt(u32 vector);
+
+/* Command line option `name=value`; NULL: not there. main.c */
+const char *boot_option(const char *name);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Basic types. Addresses of the four kinds are opaque structs, so that the compiler rejects mixing them;
+ * a host-virtual address inside the kernel is a pointer.
+ */
+#ifndef TYPES_H
+#define TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <corbel/status.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int64_t s64;
+
+typedef struct { u64 v; } hpa_t; /* host-physical */
+typedef struct { u64 v; } gpa_t; /* guest-physical */
+typedef struct { u64 v; } uva_t; /* host-virtual, user half: never dereferenced by the kernel */
+
+static inline hpa_t hpa(u64 v) { return (hpa_t){ v }; }
+static inline gpa_t gpa(u64 v) { return (gpa_t){ v }; }
+static inline uva_t uva(u64 v) { return (uva_t){ v }; }
+
+/* The result of every call: CB_* code with the number of the argument at fault (corbel/status.h). */
+typedef u32 status_t;
+#define FAULT(code, arg) ((status_t)(CB_##code) | (status_t)(arg) << 8)
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE 4096ull
+#define PAGE_2M (1ull << 21)
+#define PAGE_1G (1ull << 30)
+#define CPUS_MAX 64u
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define NORETURN __attribute__((noreturn))
+#define ASSERT_OFFSET(type, member, at) \
+    _Static_assert(offsetof(type, member) == (at), #type "." #member " is where assembly expects it")
+
+static inline u64 align_up(u64 v, u64 a) { return (v + a - 1) & ~(a - 1); }
+static inline u64 align_down(u64 v, u64 a) { return v & ~(a - 1); }
+static inline bool is_aligned(u64 v, u64 a) { return (v & (a - 1)) == 0; }
+static inline bool is_power_of_2(u64 v) { return v && !(v & (v - 1)); }
+
+#endif
