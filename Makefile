@@ -18,6 +18,21 @@ all: hypervisor tasks vmm guest
 # ---- Sources: one file per line, sorted ----------------------------------------------------------------------
 
 HYPERVISOR_SRC := \
+	hypervisor/account.c \
+	hypervisor/call.c \
+	hypervisor/caps.c \
+	hypervisor/derive.c \
+	hypervisor/domain.c \
+	hypervisor/elf.c \
+	hypervisor/grace.c \
+	hypervisor/identify.c \
+	hypervisor/memory.c \
+	hypervisor/reap.c \
+	hypervisor/root.c \
+	hypervisor/slot.c \
+	hypervisor/space.c \
+	hypervisor/string.c \
+	hypervisor/tlb.c \
 
 # Runtime library of the native tasks.
 LIB_SRC := \
@@ -37,6 +52,22 @@ LIB_SRC := \
 	tasks/lib/thread.c \
 
 ROOT_SRC := \
+	tasks/root/acpi.c \
+	tasks/root/boot.c \
+	tasks/root/config.c \
+	tasks/root/config_fdt.c \
+	tasks/root/console.c \
+	tasks/root/domain.c \
+	tasks/root/entropy.c \
+	tasks/root/image.c \
+	tasks/root/main.c \
+	tasks/root/output.c \
+	tasks/root/pool.c \
+	tasks/root/program.c \
+	tasks/root/ram.c \
+	tasks/root/rtc.c \
+	tasks/root/service.c \
+	tasks/root/window.c \
 
 CONSOLE_SRC := \
 

@@ -27,7 +27,7 @@
 #define CB_TASK_SEL_LOG 8u            /* if the manifest gives them: the log, */
 #define CB_TASK_SEL_IRQ 9u            /* interrupts, */
 #define CB_TASK_SEL_IOPORT 10u        /* and I/O ports */
-#define CB_TASK_SEL_CONSOLE_PAGE 11u    /* frame of the console ring page, for a guest or another task */
+#define CB_TASK_SEL_CONSOLE_PAGE 11u  /* frame of the console ring page, for a guest or another task */
 #define CB_TASK_SEL_ROOT(cpu) (16u + (cpu)) /* portal to root, to be called on that CPU */
 #define CB_TASK_SEL_MODULE(n) (128u + (n))  /* frame of module n */
 #define CB_TASK_SEL_FREE 1024u
@@ -63,9 +63,15 @@ struct cb_task_info {
  *   EXIT   the task, or the VM it runs, has ended. Word 1: CB_EXIT_REASON_*, word 2: bytes of text in the
  *          UTCB's words (why; printed by root). Root destroys the domain: does not return.
  *   MEMORY reply word 1: bytes of ram that root has left
+ *   SERVE  word 1: CB_SERVE_*, typed item 0: the portal of a service, to be called on the boot CPU. Only of use
+ *          to the task that root started for this.
+ * The same portals take the faults of the task's threads (thread_set, EXCEPTION), as root did it for the first.
  */
 #define CB_ROOT_EXIT 1u
 #define CB_ROOT_MEMORY 2u
+#define CB_ROOT_SERVE 3u
+
+#define CB_SERVE_CONSOLE 1u /* corbel/console.h */
 
 #define CB_EXIT_REASON_DONE 0u   /* powered off, finished */
 #define CB_EXIT_REASON_REBOOT 1u /* wants to be started again */

@@ -16,14 +16,26 @@ static inline uint64_t clock_tsc(void)
     return (uint64_t)high << 32 | low;
 }
 
+/* a * b / c, the product in 128 bits; UINT64_MAX if the result does not fit. */
+static inline uint64_t clock_scale(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t low, high;
+
+    __asm__("mul %3" : "=a"(low), "=d"(high) : "0"(a), "r"(b));
+    if (high >= c)
+        return UINT64_MAX;
+    __asm__("div %2" : "+a"(low), "+d"(high) : "r"(c));
+    return low;
+}
+
 static inline uint64_t clock_ticks(uint64_t us)
 {
-    return (uint64_t)((unsigned __int128)us * clock_khz / 1000);
+    return clock_scale(us, clock_khz, 1000);
 }
 
 static inline uint64_t clock_ns(uint64_t ticks)
 {
-    return (uint64_t)((unsigned __int128)ticks * 1000000 / clock_khz);
+    return clock_scale(ticks, 1000000, clock_khz);
 }
 
 /* The TSC value `us` microseconds from now: a deadline. */

@@ -12,6 +12,7 @@
 #include "stream.h"
 #include "thread.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 _Noreturn void start_main(void); /* called by start.S */
@@ -65,6 +66,14 @@ const void *task_module(const char *name, size_t *size)
     return NULL;
 }
 
+/* Without a console service there is a ring page, but nobody who reads it. */
+static bool has_console(void)
+{
+    struct cb_identity identity;
+
+    return cb_identify(CB_TASK_SEL_CONSOLE_SIGNAL, &identity) == CB_OK && identity.type == CB_TYPE_EVENT;
+}
+
 _Noreturn void start_main(void)
 {
     const struct cb_task_info *info = task_info();
@@ -76,8 +85,9 @@ _Noreturn void start_main(void)
     pages_init(CB_TASK_SEL_RAM);
     thread_init(info->cpu, CB_TASK_UTCB_ADDRESS);
     thread_fault_portals = true;
-    stream_init((struct cb_console *)CB_TASK_CONSOLE_ADDRESS, CB_TASK_SEL_CONSOLE_SIGNAL,
-                CB_TASK_SEL_CONSOLE_EVENT);
+    if (has_console())
+        stream_init((struct cb_console *)CB_TASK_CONSOLE_ADDRESS, CB_TASK_SEL_CONSOLE_SIGNAL,
+                    CB_TASK_SEL_CONSOLE_EVENT);
     task_main(info);
     task_exit(CB_EXIT_REASON_DONE, "%s", "");
 }

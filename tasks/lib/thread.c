@@ -28,7 +28,6 @@ _Static_assert(CB_TASK_SEL_SCHED == CB_ROOT_SEL_SCHED, "with its scheduling cont
 
 /* start.S */
 void thread_entry(void);
-void thread_portal_entry(void);
 _Noreturn void thread_begin(void);
 
 bool thread_fault_portals;

@@ -73,6 +73,9 @@ uint64_t thread_handler(uint32_t cpu, thread_handler_fn *handler, void *argument
 uint64_t thread_portal(const struct thread *handler, uint64_t badge, uint32_t groups, uint32_t *sel)
     __attribute__((warn_unused_result));
 
+/* Where calls enter a handler thread; for those who create portals to it by themselves. */
+void thread_portal_entry(void);
+
 /* Ends another thread of this domain and gives back all it had. */
 void thread_destroy(struct thread *thread);
 

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "boot.h"
+
+#include "calls.h"
+#include "pages.h"
+#include "sel.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LARGE_PAGE 0x200000ull
+#define MAP_SLOTS 16u
+#define MAPPED_MAX 32u
+
+/* Module mappings, so that a module used by many domains is mapped once. */
+static struct {
+    uint32_t frame;
+    const void *address;
+} mapped[MAPPED_MAX];
+static uint32_t mapped_count;
+
+const struct cb_boot_entry *boot_module(const char *name)
+{
+    const struct cb_boot_info *info = boot_info();
+
+    for (uint32_t i = 0; i < info->entry_count; i++) {
+        const struct cb_boot_entry *entry = &info->entries[i];
+
+        if (entry->kind == CB_BOOT_MODULE && strncmp(entry->name, name, sizeof(entry->name)) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
+/* Maps [offset, offset + size) of an entry's frame, page aligned, where large pages can be used. */
+static const void *map_entry(const struct cb_boot_entry *entry, uint64_t offset, uint64_t size)
+{
+    uint64_t pages = (size + CB_PAGE_SIZE - 1) / CB_PAGE_SIZE;
+    uint64_t space_size = pages * CB_PAGE_SIZE + LARGE_PAGE;
+    uint64_t space = pages_space(space_size, LARGE_PAGE);
+    uint32_t slots = sel_alloc_range(MAP_SLOTS), slot = slots;
+
+    if (space && slots) {
+        uint64_t address = space + (entry->base + offset) % LARGE_PAGE;
+
+        if (pages_map(entry->sel, CB_MAP_READ, CB_SELF, &slot, slots + MAP_SLOTS, address, offset / CB_PAGE_SIZE,
+                      pages) == CB_OK) {
+            sel_free_range(slot, slots + MAP_SLOTS - slot);
+            return (const void *)address;
+        }
+    }
+    for (uint32_t used = slots; used < slot; used++)
+        (void)!cb_revoke(used, CB_REVOKE_SELF);
+    sel_free_range(slots, MAP_SLOTS);
+    if (space)
+        pages_space_free(space, space_size);
+    return NULL;
+}
+
+const void *boot_module_map(const struct cb_boot_entry *module)
+{
+    for (uint32_t i = 0; i < mapped_count; i++)
+        if (mapped[i].frame == module->sel)
+            return mapped[i].address;
+    const void *address = module->size ? map_entry(module, 0, module->size) : NULL;
+
+    if (address && mapped_count < MAPPED_MAX) {
+        mapped[mapped_count].frame = module->sel;
+        mapped[mapped_count++].address = address;
+    }
+    return address;
+}
+
+const void *boot_memory_map(uint64_t base, uint64_t size)
+{
+    const struct cb_boot_info *info = boot_info();
+
+    for (uint32_t i = 0; i < info->entry_count; i++) {
+        const struct cb_boot_entry *entry = &info->entries[i];
+
+        if (entry->kind != CB_BOOT_ACPI && entry->kind != CB_BOOT_DEVICE)
+            continue;
+        if (base < entry->base || base - entry->base >= entry->size || size > entry->size - (base - entry->base))
+            continue;
+        uint64_t offset = (base - entry->base) & ~(uint64_t)(CB_PAGE_SIZE - 1);
+        const uint8_t *address = map_entry(entry, offset, size + base % CB_PAGE_SIZE);
+
+        return address ? address + base % CB_PAGE_SIZE : NULL;
+    }
+    return NULL;
+}
+
+uint64_t boot_option(const char *name)
+{
+    const char *line = boot_info()->command_line;
+    size_t length = strlen(name);
+
+    for (const char *at = line; (at = strstr(at, name)); at += length) {
+        bool starts = at == line || at[-1] == ' ';
+
+        if (starts && at[length] == '=')
+            return strtoul(at + length + 1, NULL, 0);
+    }
+    return 0;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * root, the first task: owns all at boot, starts what the manifest lists, reports who failed and why, takes
+ * back what ended, and switches the machine off after the last one. It restarts nothing that did not ask for it.
+ */
+#include "boot.h"
+#include "calls.h"
+#include "clock.h"
+#include "console.h"
+#include "domain.h"
+#include "firmware.h"
+#include "output.h"
+#include "pages.h"
+#include "panic.h"
+#include "port.h"
+#include "print.h"
+#include "ram.h"
+#include "random.h"
+#include "sel.h"
+#include "service.h"
+#include "thread.h"
+
+#include <libfdt.h>
+
+_Noreturn void start_main(void); /* called by start.S */
+
+#define SEED_SIZE 64u
+#define KIB(pages) ((pages) * (CB_PAGE_SIZE / 1024))
+
+/* The first thing that went wrong; empty if all is well. */
+static char first_failure[300];
+static const void *manifest;
+
+static void failure(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints what went wrong, and keeps it if it is the first. */
+static void failure(const char *format, ...)
+{
+    char text[sizeof(first_failure)];
+    va_list list;
+
+    va_start(list, format);
+    vsnprintf(text, sizeof(text), format, list);
+    va_end(list);
+    output_line("%s", text);
+    if (first_failure[0] == 0)
+        memcpy(first_failure, text, sizeof(text));
+}
+
+static void sleep_forever(void)
+{
+    for (;;)
+        thread_sleep_until(CB_DEADLINE_NONE);
+}
+
+/* The end of the machine: off if all went well, else with the reason as the last line. */
+static _Noreturn void end(void)
+{
+    uint64_t exit_port = boot_option("exit-port");
+    bool well = first_failure[0] == 0;
+
+    output_line("%s%s", well ? "all domains have ended, switching off" : "failed: ", first_failure);
+    output_drain();
+    if (!well && exit_port && exit_port <= UINT16_MAX && port_claim((uint16_t)exit_port, 1))
+        port_out8((uint16_t)exit_port, 1);
+    const char *reason = acpi_power_off();
+
+    output_line("cannot switch off: %s", reason);
+    for (;;)
+        sleep_forever();
+}
+
+_Noreturn void panic(const char *format, ...)
+{
+    va_list list;
+    char text[200];
+
+    va_start(list, format);
+    vsnprintf(text, sizeof(text), format, list);
+    va_end(list);
+    output_use_stream(false); /* whatever is broken, this way needs least */
+    failure("panic: %s", text);
+    end();
+}
+
+static void start(struct domain *domain)
+{
+    struct config_error error;
+    uint64_t left = domain_pages_left();
+
+    if (domain_start(domain, manifest, &error)) {
+        output_line("%s: %lu KiB in use of %lu KiB free", domain->config.name, KIB(domain->pages), KIB(left));
+    } else {
+        failure("%s: %s: %s", domain->config.name, error.property, error.reason);
+        if (domain_pages_left() != left)
+            failure("%s: %lu KiB were free before, %lu KiB after it failed", domain->config.name, KIB(left),
+                    KIB(domain_pages_left()));
+    }
+    service_set_memory_left(domain_pages_left() * CB_PAGE_SIZE);
+}
+
+/* Destroys a domain that has ended, and says what came back. */
+static void take_back(struct domain *domain)
+{
+    uint64_t left = domain_pages_left();
+
+    domain_destroy(domain);
+    uint64_t now = domain_pages_left();
+
+    output_line("%s: memory returned, %lu KiB free", domain->config.name, KIB(now));
+    if (now - left != domain->pages)
+        failure("%s: used %lu KiB, but returned %lu KiB", domain->config.name, KIB(domain->pages), KIB(now - left));
+    service_set_memory_left(now * CB_PAGE_SIZE);
+}
+
+static void finish(struct domain *domain)
+{
+    const char *name = domain->config.name, *text = domain->text, *colon = text[0] ? ": " : "";
+    bool reboot = domain->reason == CB_EXIT_REASON_REBOOT;
+
+    if (console_is(domain))
+        console_lost();
+    console_detach(domain); /* its own last lines come first */
+    if (domain->reason == CB_EXIT_REASON_DONE)
+        output_line("%s: powered off%s%s", name, colon, text);
+    else if (reboot)
+        output_line("%s: starts again%s%s", name, colon, text);
+    else
+        failure("%s: %s%s%s", name, domain->reason == CB_EXIT_REASON_FAILED ? "failed" : "crashed", colon, text);
+    take_back(domain);
+    if (reboot)
+        start(domain);
+}
+
+/* Looks for domains that ended; gives the number of those still running, the console service aside. */
+static uint32_t look_around(void)
+{
+    uint32_t running = 0;
+
+    for (uint32_t i = 0; i < DOMAINS; i++) {
+        struct domain *domain = &domains[i];
+
+        if (domain->state == DOMAIN_RUNNING && __atomic_load_n(&domain->ended, __ATOMIC_ACQUIRE))
+            finish(domain);
+        if (domain->state == DOMAIN_RUNNING && !console_is(domain))
+            running++;
+    }
+    return running;
+}
+
+/* ---- The manifest ---- */
+
+/* The domain that has the keyboard at first: as the manifest says, else the first VM, else the first one. */
+static void find_input(int console, int list, char name[CONFIG_NAME_MAX + 1])
+{
+    int node, length;
+    const char *input = console >= 0 ? fdt_getprop(manifest, console, "input", &length) : NULL;
+    bool vm = false;
+
+    name[0] = 0;
+    if (input && length > 0) {
+        snprintf(name, CONFIG_NAME_MAX + 1, "%.*s", length, input);
+        return;
+    }
+    fdt_for_each_subnode(node, manifest, list) {
+        bool is_vm = fdt_node_check_compatible(manifest, node, "corbel,vm") == 0;
+
+        if (name[0] == 0 || (is_vm && !vm))
+            config_name(manifest, node, name);
+        vm |= is_vm;
+    }
+}
+
+static void start_console(int list)
+{
+    int console = fdt_subnode_offset(manifest, 0, "console"), node;
+    char input[CONFIG_NAME_MAX + 1];
+    struct config_error error;
+    uint32_t count = 0;
+
+    if (console < 0)
+        return;
+    fdt_for_each_subnode(node, manifest, list)
+        count++;
+    find_input(console, list, input);
+    bool vm = fdt_first_subnode(manifest, list) >= 0 &&
+              fdt_node_check_compatible(manifest, fdt_first_subnode(manifest, list), "corbel,vm") == 0;
+
+    /* A virtual machine on its own has the line to itself, so that terminal programs work. */
+    if (!console_start(manifest, console, count != 1 || !vm, input, &error))
+        failure("console: %s: %s", error.property, error.reason);
+}
+
+static void start_all(void)
+{
+    struct config_error error;
+    uint32_t next_cpu = 0;
+    int node;
+
+    manifest = config_manifest(&error);
+    if (manifest == NULL) {
+        failure("manifest: %s: %s", error.property, error.reason);
+        return;
+    }
+    int list = fdt_subnode_offset(manifest, 0, "domains");
+
+    if (list < 0) {
+        failure("manifest: domains: missing");
+        return;
+    }
+    start_console(list);
+    fdt_for_each_subnode(node, manifest, list) {
+        struct domain *domain = domain_alloc();
+
+        if (domain == NULL) {
+            failure("manifest: domains: there are more than %u", DOMAINS - 1);
+            break;
+        }
+        domain->node = node;
+        if (config_read(manifest, node, &next_cpu, &domain->config, &error))
+            start(domain);
+        else
+            failure("%s: %s: %s", domain->config.name, error.property, error.reason);
+    }
+}
+
+/* ---- Entry ---- */
+
+static void prepare_library(void)
+{
+    const struct cb_boot_info *info = boot_info();
+    uint8_t seed[SEED_SIZE];
+    uint32_t own;
+
+    clock_khz = info->tsc_khz ? info->tsc_khz : 1;
+    sel_init(CB_ROOT_SEL_FREE);
+    const char *warning = entropy_read(seed, sizeof(seed));
+
+    random_seed(seed, sizeof(seed));
+    thread_init(0, CB_ROOT_UTCB_ADDRESS);
+    if (info->version != CB_ABI_VERSION)
+        panic("the hypervisor's interface has version %u, root knows %u", info->version, CB_ABI_VERSION);
+    if (warning)
+        output_line("warning: seeds are weak: %s", warning);
+    if (!ram_init(&own))
+        panic("there is not enough RAM, or it cannot be split");
+    pages_init(own);
+    clock_wall_ns = rtc_wall_ns();
+    if (clock_wall_ns == 0)
+        output_line("warning: the CMOS clock cannot be read, time begins in 1970");
+}
+
+_Noreturn void start_main(void)
+{
+    prepare_library();
+    uint64_t status = service_init();
+
+    if (status != CB_OK)
+        panic("cannot start handlers: %s", cb_status_text(status));
+    start_all();
+    while (look_around())
+        service_wait(CB_DEADLINE_NONE);
+    end();
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * root's portal (corbel/task.h): one handler thread on each CPU, since portals are called on their handler's
+ * CPU. A portal's badge is the domain's place in the table. The same portals take the faults of the tasks'
+ * threads. Handlers decide nothing: they write down what they hear and wake the main thread.
+ */
+#ifndef ROOT_SERVICE_H
+#define ROOT_SERVICE_H
+
+#include <stdint.h>
+
+/* Starts the handlers; gives the status of the call that was refused. */
+uint64_t service_init(void) __attribute__((warn_unused_result));
+
+/* A portal to the handler on `cpu`, paid by `account`, at selector `dst`. */
+uint64_t service_portal(uint32_t account, uint32_t dst, uint32_t cpu, uint64_t badge)
+    __attribute__((warn_unused_result));
+
+/* Waits until a handler has something to say, or the deadline. */
+void service_wait(uint64_t deadline);
+
+/* What tasks hear when they ask for the memory that is left. */
+void service_set_memory_left(uint64_t bytes);
+
+#endif
