@@ -190,6 +190,14 @@ $(eval $(call task,$(CONSOLE),$(CONSOLE_SRC)))
 $(eval $(call task,$(VMM),$(VMM_SRC)))
 $(foreach t,$(GUEST_TASKS),$(eval $(call task,$(B)/tests/guest/$(t).elf,tests/guest/$(t).c $(GUEST_$(t)))))
 
+# The tiny guest is a bzImage of its own, for vCPUs instead of threads.
+TINYGUEST := $(B)/tests/guest/tinyguest.bin
+guest: $(TINYGUEST)
+$(TINYGUEST): $(B)/tests/guest/tinyguest.o tests/guest/tinyguest.ld
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LINK) -Wl,-T,tests/guest/tinyguest.ld -o $(@:.bin=.elf) $<
+	$(Q)objcopy -O binary -j .header -j .text $(@:.bin=.elf) $@
+
 # ---- Patched Linux and its file systems ----------------------------------------------------------------------
 
 -include guest-patches/guest.mk

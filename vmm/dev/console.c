@@ -12,19 +12,26 @@
 #include "../report.h"
 #include "../vcpu.h"
 
+/* What root gave: without a console service, there is the ring page, but neither of its events. */
+static bool have(uint32_t sel, enum cb_type type)
+{
+    struct cb_identity identity;
+
+    return cb_identify(sel, &identity) == CB_OK && identity.type == type;
+}
+
 void console_create(void)
 {
-    struct cb_identity page;
-
     machine.console_signal = machine.next_sel++;
     machine.console_port = machine.next_port++;
-    /* Without a console service there is no console; the guest's kernel finds a page that nobody looks at. */
-    if (cb_identify(CB_TASK_SEL_CONSOLE_PAGE, &page) != CB_OK || page.type != CB_TYPE_FRAME) {
+    if (have(CB_TASK_SEL_CONSOLE_PAGE, CB_TYPE_FRAME))
+        memory_map_page(CB_TASK_SEL_CONSOLE_PAGE, machine.special + MACHINE_CONSOLE);
+    else
         memory_share_page(machine.special + MACHINE_CONSOLE);
-        return;
-    }
-    memory_map_page(CB_TASK_SEL_CONSOLE_PAGE, machine.special + MACHINE_CONSOLE);
-    must(cb_derive(CB_TASK_SEL_CONSOLE_SIGNAL, machine.console_signal, machine.domain, CB_RIGHT_SIGNAL, 0, 0),
-         "give the guest the console's event");
-    must(cb_event_bind(CB_TASK_SEL_CONSOLE_EVENT, vcpu_sel(0), machine.console_port), "bind the console's event");
+    if (have(CB_TASK_SEL_CONSOLE_SIGNAL, CB_TYPE_EVENT))
+        must(cb_derive(CB_TASK_SEL_CONSOLE_SIGNAL, machine.console_signal, machine.domain, CB_RIGHT_SIGNAL, 0, 0),
+             "give the guest the console's event");
+    if (have(CB_TASK_SEL_CONSOLE_EVENT, CB_TYPE_EVENT))
+        must(cb_event_bind(CB_TASK_SEL_CONSOLE_EVENT, vcpu_sel(0), machine.console_port),
+             "bind the console's event");
 }
