@@ -31,7 +31,7 @@ HYPERVISOR_SRC := \
 	hypervisor/root.c \
 	hypervisor/slot.c \
 	hypervisor/space.c \
-	hypervisor/string.c \
+	hypervisor/kstring.c \
 	hypervisor/tlb.c \
 
 # Runtime library of the native tasks.
@@ -95,8 +95,27 @@ VMM_SRC := \
 GUEST_TASKS := \
 
 # Unit tests, on the host: UNIT_NAME lists the sources of program NAME, UNIT_NAME_FLAGS its flags
-# (default: -Itests/unit -Ihypervisor).
+# (default: -Itests/unit -Ihypervisor -DUNIT_TEST).
 UNIT_TESTS := \
+	account \
+	slot \
+	space \
+	tlb \
+
+UNIT_CORE := \
+	hypervisor/account.c \
+	hypervisor/caps.c \
+	hypervisor/derive.c \
+	hypervisor/slot.c \
+	hypervisor/space.c \
+	hypervisor/tlb.c \
+	tests/unit/fake.c \
+	tests/unit/reap_fake.c \
+
+UNIT_account := tests/unit/test_account.c $(UNIT_CORE)
+UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
+UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
+UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
 
 # Drivers of QEMU and Bochs.
 SYSTEM_SRC := \
@@ -210,7 +229,7 @@ define unit
 $(B)/unit/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
 	@echo "  HOSTCC  $$< ($(1))"
-	$(Q)$$(CC) $$(HOST_FLAGS) $$(SANITIZE) $$(or $$(UNIT_$(1)_FLAGS),-Itests/unit -Ihypervisor) -c -o $$@ $$<
+	$(Q)$$(CC) $$(HOST_FLAGS) $$(SANITIZE) $$(or $$(UNIT_$(1)_FLAGS),-Itests/unit -Ihypervisor -DUNIT_TEST) -c -o $$@ $$<
 $(B)/unit/$(1)/test: $$(patsubst %.c,$(B)/unit/$(1)/%.o,$$(UNIT_$(1)))
 	@echo "  HOSTLD  $$@"
 	$(Q)$$(CC) $$(SANITIZE) -o $$@ $$^ -lcriterion $$(LIBFDT)

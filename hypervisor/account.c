@@ -5,7 +5,7 @@
 #include "reap.h"
 #include "slot.h"
 #include "space.h"
-#include "string.h"
+#include "kstring.h"
 
 /* A page cut into equal blocks; this header is its first 64 bytes. On its account's list while it has free blocks. */
 struct slab {

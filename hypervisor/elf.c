@@ -4,7 +4,7 @@
 #include <corbel/call.h>
 
 #include "layout.h"
-#include "string.h"
+#include "kstring.h"
 
 struct elf64_file {
     u8 ident[16];

@@ -19,7 +19,7 @@
 #include "kpage.h"
 #include "log.h"
 #include "slot.h"
-#include "string.h"
+#include "kstring.h"
 #include "thread.h"
 #include "tsc.h"
 #include "virt.h"

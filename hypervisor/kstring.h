@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What compilers expect to exist (C17, 7.24). */
-#ifndef STRING_H
-#define STRING_H
+#ifndef KSTRING_H
+#define KSTRING_H
 
 #ifdef UNIT_TEST
-#include_next <string.h>
+#include <string.h>
 #else
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "string.h"
+#include "kstring.h"
 
 void *memset(void *at, int value, size_t bytes)
 {

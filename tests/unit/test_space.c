@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Page tables against a naive model: which page of a window is mapped to what. */
+#include <criterion/criterion.h>
+
+#include <corbel/call.h>
+
+#include "fake.h"
+#include "pte.h"
+#include "slot.h"
+
+#define WINDOW_PAGES 4096u /* 16 MiB from WINDOW on, across two page directories' entries */
+#define WINDOW 0x3fff000000ull
+#define MAPPINGS 24u
+
+struct mapping {
+    u64 first, pages, base;
+};
+
+static u64 model[WINDOW_PAGES]; /* host-physical + 1, 0: nothing */
+static struct mapping mappings[MAPPINGS];
+
+static bool model_free(u64 first, u64 pages)
+{
+    for (u64 i = first; i < first + pages; i++) {
+        if (model[i])
+            return false;
+    }
+    return true;
+}
+
+static void model_set(const struct mapping *m, bool mapped)
+{
+    for (u64 i = 0; i < m->pages; i++)
+        model[m->first + i] = mapped ? m->base + i * PAGE_SIZE + 1 : 0;
+}
+
+static void model_check(const struct space *s)
+{
+    for (u64 i = 0; i < WINDOW_PAGES; i++) {
+        hpa_t at = { 0 };
+        bool mapped = space_lookup(s, WINDOW + i * PAGE_SIZE + 5, &at);
+
+        cr_assert_eq(mapped, model[i] != 0, "page %lu", (unsigned long)i);
+        if (mapped)
+            cr_assert_eq(at.v, model[i] - 1 + 5, "page %lu", (unsigned long)i);
+    }
+}
+
+static void mapping_make(struct space *s, struct account *a, struct mapping *m)
+{
+    u64 align = fake_below(2) ? 512 : 1;
+    status_t status;
+
+    m->first = fake_below(WINDOW_PAGES) / align * align;
+    m->pages = 1 + fake_below(align == 512 ? 1024 : 40);
+    if (m->first + m->pages > WINDOW_PAGES)
+        m->pages = WINDOW_PAGES - m->first;
+    m->base = (1ull << 32) + fake_below(1 << 16) * align * PAGE_SIZE;
+    status = space_map(s, a, WINDOW + m->first * PAGE_SIZE, m->base, m->pages, CB_MAP_READ, MEM_WB);
+    if (!model_free(m->first, m->pages)) {
+        cr_assert_neq(status, CB_OK);
+        m->pages = 0;
+    } else if (CB_STATUS_CODE(status) == CB_TOO_LARGE) {
+        m->pages = 0; /* small tables stand where large pages would fit */
+    } else {
+        cr_assert_eq(status, CB_OK, "%s", cb_status_name(status));
+        model_set(m, true);
+    }
+}
+
+Test(space, random_mappings)
+{
+    struct account *a;
+    struct space s = { 0 };
+    u64 used;
+
+    fake_init();
+    a = fake_account(0, 2048);
+    used = a->used;
+    cr_assert_eq(space_init(&s, a, SPACE_HOST), CB_OK);
+    for (unsigned n = 0; n < 3000; n++) {
+        struct mapping *m = &mappings[fake_below(MAPPINGS)];
+
+        if (m->pages) {
+            u64 generation = s.generation;
+
+            space_unmap(&s, WINDOW + m->first * PAGE_SIZE, m->pages);
+            cr_assert_gt(s.generation, generation);
+            model_set(m, false);
+            m->pages = 0;
+        } else {
+            mapping_make(&s, a, m);
+        }
+        if (n % 100 == 0)
+            model_check(&s);
+    }
+    for (unsigned i = 0; i < MAPPINGS; i++) {
+        if (mappings[i].pages)
+            space_unmap(&s, WINDOW + mappings[i].first * PAGE_SIZE, mappings[i].pages);
+    }
+    while (!space_free_tables(&s, a, 3))
+        ;
+    cr_assert_eq(a->used, used, "tables were lost");
+}
+
+Test(space, large_pages_are_used)
+{
+    struct account *a;
+    struct space s = { 0 };
+    u64 used;
+
+    fake_init();
+    space_has_1g = true;
+    a = fake_account(0, 64);
+    cr_assert_eq(space_init(&s, a, SPACE_NPT), CB_OK);
+    used = a->used;
+    cr_assert_eq(space_map(&s, a, PAGE_1G, PAGE_1G, PAGE_1G / PAGE_SIZE, CB_MAP_READ, MEM_WB), CB_OK);
+    cr_assert_eq(a->used, used + 1, "one PDPT");
+    cr_assert_eq(space_map(&s, a, 4 * PAGE_2M, PAGE_2M, PAGE_2M / PAGE_SIZE, CB_MAP_READ, MEM_WB), CB_OK);
+    cr_assert_eq(a->used, used + 2, "and one page directory");
+}
+
+Test(space, too_large_is_refused_and_maps_nothing)
+{
+    struct account *a;
+    struct space s = { 0 };
+    hpa_t at;
+
+    fake_init();
+    a = fake_account(0, 64);
+    cr_assert_eq(space_init(&s, a, SPACE_HOST), CB_OK);
+    cr_assert_eq(CB_STATUS_CODE(space_map(&s, a, 0, PAGE_SIZE, 1025, CB_MAP_READ, MEM_WB)), CB_TOO_LARGE);
+    cr_assert_not(space_lookup(&s, 0, &at));
+    cr_assert_eq(space_map(&s, a, 0, PAGE_SIZE, 1024, CB_MAP_READ, MEM_WB), CB_OK);
+}
+
+Test(space, exhausted_account)
+{
+    struct account *a;
+    struct space s = { 0 };
+    hpa_t at;
+
+    fake_init();
+    a = fake_account(0, 3);
+    cr_assert_eq(space_init(&s, a, SPACE_HOST), CB_OK);
+    cr_assert_eq(CB_STATUS_CODE(space_map(&s, a, 0, PAGE_SIZE, 1, CB_MAP_READ, MEM_WB)), CB_NO_MEMORY);
+    cr_assert_not(space_lookup(&s, 0, &at));
+}
