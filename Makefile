@@ -70,6 +70,11 @@ ROOT_SRC := \
 	tasks/root/window.c \
 
 CONSOLE_SRC := \
+	tasks/console/client.c \
+	tasks/console/keys.c \
+	tasks/console/line.c \
+	tasks/console/main.c \
+	tasks/console/uart.c \
 
 VMM_SRC := \
 	vmm/boot.c \

@@ -35,13 +35,16 @@ CB_ASSERT_OFFSET(struct cb_console, out, 2048);
  *           typed item 0: frame of the ring page, 1: event that tells the client of input and room.
  *           Reply: word 1: number of the client; typed item 0: event that tells the server of output.
  *   DETACH  word 1: number of the client. What is left in its ring is printed, then it is forgotten.
+ *   FOCUS   word 1: number of the client that has the keyboard from now on
  */
 #define CB_CONSOLE_ATTACH 1u
 #define CB_CONSOLE_DETACH 2u
+#define CB_CONSOLE_FOCUS 3u
 
-#define CB_CONSOLE_VM 0x1u    /* a virtual machine: if no client has the keyboard, it gets it */
+#define CB_CONSOLE_VM 0x1u    /* a virtual machine: the first choice when whoever has the keyboard ends */
 #define CB_CONSOLE_NAMED 0x2u /* each line of output carries the client's name; else output is left as it is */
 #define CB_CONSOLE_INPUT 0x4u /* has the keyboard from now on */
+#define CB_CONSOLE_DOMAIN 0x8u /* can be chosen to have the keyboard */
 
 #define CB_CONSOLE_NAME 32u
 

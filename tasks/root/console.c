@@ -75,7 +75,7 @@ uint64_t console_attach(struct domain *domain)
         .arg1 = domain->ring_page,
         .arg2 = 1,
     };
-    uint32_t flags = (config->vm ? CB_CONSOLE_VM : 0) | (lines_are_named ? CB_CONSOLE_NAMED : 0) |
+    uint32_t flags = CB_CONSOLE_DOMAIN | (config->vm ? CB_CONSOLE_VM : 0) | (lines_are_named ? CB_CONSOLE_NAMED : 0) |
                      (strcmp(config->name, input_name) == 0 ? CB_CONSOLE_INPUT : 0);
     uint64_t status = attach(config->name, flags, page, domain_sel(domain, DOMAIN_SEL_CONSOLE_EVENT),
                              domain_sel(domain, DOMAIN_SEL_CONSOLE_SIGNAL), &domain->client);
@@ -153,6 +153,25 @@ bool console_start(const void *manifest, int node, bool several, const char *inp
         return config_error(error, "module", "refuses root as its client: %s", cb_status_text(status));
     }
     return true;
+}
+
+void console_check_input(void)
+{
+    struct domain *chosen = NULL;
+
+    for (struct domain *domain = domains; domain < domains + DOMAINS; domain++) {
+        if (!domain->on_console)
+            continue;
+        if (strcmp(domain->config.name, input_name) == 0)
+            return;
+        if (chosen == NULL || (domain->config.vm && !chosen->config.vm))
+            chosen = domain;
+    }
+    if (chosen && console_is_ready()) {
+        struct cb_args message = {CB_CONSOLE_FOCUS, chosen->client, 0, 0, 0};
+
+        (void)!cb_call(portal, &message);
+    }
 }
 
 void console_lost(void)

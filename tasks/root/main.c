@@ -222,6 +222,7 @@ static void start_all(void)
         else
             failure("%s: %s: %s", domain->config.name, error.property, error.reason);
     }
+    console_check_input();
 }
 
 /* ---- Entry ---- */

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How the output of several clients becomes one stream of lines. A line belongs to the client that began it
+ * until it ends, or until nothing has come for a while and somebody else has something to say.
+ */
+#ifndef CONSOLE_LINE_H
+#define CONSOLE_LINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct client;
+
+/*
+ * Moves output of a client to the UART's queue as far as it is its turn. *deadline is lowered to the time when
+ * it is to be tried again. True if anything was moved.
+ */
+bool line_serve(struct client *client, uint64_t *deadline);
+
+/* The client goes away: an open line of its ends. */
+void line_forget(const struct client *client);
+
+#endif
