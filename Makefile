@@ -19,20 +19,43 @@ all: hypervisor tasks vmm guest
 
 HYPERVISOR_SRC := \
 	hypervisor/account.c \
+	hypervisor/acpi.c \
+	hypervisor/apic.c \
+	hypervisor/boot.S \
+	hypervisor/bootmem.c \
 	hypervisor/call.c \
 	hypervisor/caps.c \
+	hypervisor/cpu_init.c \
 	hypervisor/derive.c \
 	hypervisor/domain.c \
 	hypervisor/elf.c \
+	hypervisor/entry.S \
+	hypervisor/exit.c \
+	hypervisor/font.c \
+	hypervisor/fpu.c \
 	hypervisor/grace.c \
 	hypervisor/identify.c \
+	hypervisor/io.c \
+	hypervisor/ioapic.c \
+	hypervisor/irq.c \
+	hypervisor/kpage.c \
+	hypervisor/kstring.c \
+	hypervisor/log.c \
+	hypervisor/logcall.c \
+	hypervisor/main.c \
 	hypervisor/memory.c \
+	hypervisor/multiboot.c \
 	hypervisor/reap.c \
 	hypervisor/root.c \
+	hypervisor/screen.c \
+	hypervisor/serial.c \
 	hypervisor/slot.c \
+	hypervisor/smp.c \
 	hypervisor/space.c \
-	hypervisor/kstring.c \
+	hypervisor/timer.c \
 	hypervisor/tlb.c \
+	hypervisor/trap.c \
+	hypervisor/tsc.c \
 
 # Runtime library of the native tasks.
 LIB_SRC := \

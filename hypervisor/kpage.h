@@ -38,6 +38,9 @@ void *kpage_window(u64 physical);
 /* This CPU's I/O bitmap, in two pages (host-physical), appears behind the TSS. */
 void kpage_io_bitmap(u64 low, u64 high);
 
+/* This CPU's local APIC registers appear at CPU_APIC. */
+void kpage_map_apic(u64 physical);
+
 /* Drops all translations of this CPU, global ones and all PCIDs included. */
 void kpage_flush(void);
 

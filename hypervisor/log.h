@@ -23,10 +23,14 @@ void log_set_event(struct event *e, u64 badge);
 bool log_has_event(void);
 void log_event_kill(struct event *e); /* tree_lock held */
 
-/* On the way out of the kernel: signals the bound event if the log has grown. */
+/* On the way out of the kernel with HAZARD_LOG: the log has grown, signals the bound event. */
 void log_flush(void);
 
+/* Boot: the screen is there, shows what was said before. */
+void log_show(void);
+
 /* The kernel's own state is broken: prints the reason on the serial line and the screen, stops all CPUs. */
+bool panic_stops(void); /* has a CPU panicked? Then the others stop */
 NORETURN void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

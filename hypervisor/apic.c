@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "apic.h"
+
+#include "acpi.h"
+#include "bootmem.h"
+#include "cpu.h"
+#include "cpu_init.h"
+#include "kpage.h"
+#include "log.h"
+#include "x86.h"
+
+#define BASE_X2APIC (1ull << 10)
+#define BASE_ENABLE (1ull << 11) /* never cleared: some machines cannot set it again */
+#define BASE_ADDRESS 0x000ffffffffff000ull
+
+/* Register offsets in xAPIC mode; in x2APIC mode an MSR for every 16 bytes. */
+enum {
+    APIC_ID = 0x20,
+    APIC_TPR = 0x80,
+    APIC_EOI = 0xb0,
+    APIC_SVR = 0xf0,
+    APIC_ICR = 0x300,
+    APIC_ICR_HIGH = 0x310,
+    APIC_LVT_TIMER = 0x320,
+    APIC_LVT_LINT0 = 0x350,
+    APIC_LVT_LINT1 = 0x360,
+    APIC_LVT_ERROR = 0x370,
+    APIC_INITIAL = 0x380,
+    APIC_CURRENT = 0x390,
+    APIC_DIVIDE = 0x3e0,
+};
+
+#define SVR_ENABLE 0x100u
+#define LVT_MASKED 0x10000u
+#define LVT_NMI 0x400u
+#define LVT_DEADLINE 0x40000u
+#define DIVIDE_BY_1 0xbu
+#define ICR_PENDING 0x1000u
+#define ICR_INIT 0x500u
+#define ICR_STARTUP 0x600u
+#define ICR_NMI 0x400u
+#define ICR_ASSERT 0x4000u
+#define ICR_OTHERS 0xc0000u
+
+static u64 base;
+
+static volatile u32 *reg(u32 offset)
+{
+    return (volatile u32 *)(uintptr_t)(CPU_APIC + offset);
+}
+
+static u32 apic_read(u32 offset)
+{
+    return features.x2apic ? (u32)rdmsr(MSR_X2APIC + (offset >> 4)) : *reg(offset);
+}
+
+static void apic_write(u32 offset, u32 value)
+{
+    if (features.x2apic)
+        wrmsr(MSR_X2APIC + (offset >> 4), value);
+    else
+        *reg(offset) = value;
+}
+
+u64 apic_base(void)
+{
+    return base;
+}
+
+u32 apic_id_max(void)
+{
+    return features.x2apic ? UINT32_MAX - 1 : 254;
+}
+
+u32 apic_id(void)
+{
+    u32 id = apic_read(APIC_ID);
+
+    return features.x2apic ? id : id >> 24;
+}
+
+/* The two 8259: moved away from the exceptions' vectors, since even masked they can raise spurious interrupts. */
+static void silence_pics(void)
+{
+    static const u8 command[][2] = {
+        { 0x20, 0x11 }, { 0x21, VECTOR_PIC }, { 0x21, 0x04 }, { 0x21, 0x01 }, { 0x21, 0xff },
+        { 0xa0, 0x11 }, { 0xa1, VECTOR_PIC + 8 }, { 0xa1, 0x02 }, { 0xa1, 0x01 }, { 0xa1, 0xff },
+    };
+
+    for (u32 i = 0; i < ARRAY_SIZE(command); i++)
+        outb(command[i][0], command[i][1]);
+}
+
+void apic_probe(void)
+{
+    base = rdmsr(MSR_APIC_BASE) & BASE_ADDRESS;
+    bootmem_paint(base, base + PAGE_SIZE, BOOT_KERNEL);
+    for (u32 i = 0; i < acpi.ioapic_count; i++) {
+        u64 page = align_down(acpi.ioapics[i].base, PAGE_SIZE);
+
+        bootmem_paint(page, page + PAGE_SIZE, BOOT_KERNEL);
+    }
+    silence_pics();
+}
+
+void apic_init(void)
+{
+    u64 value = rdmsr(MSR_APIC_BASE);
+
+    if (features.x2apic)
+        wrmsr(MSR_APIC_BASE, value | BASE_ENABLE | BASE_X2APIC);
+    else
+        kpage_map_apic(value & BASE_ADDRESS);
+    apic_write(APIC_TPR, 0);
+    apic_write(APIC_LVT_LINT0, LVT_MASKED);
+    apic_write(APIC_LVT_LINT1, LVT_NMI);
+    apic_write(APIC_LVT_ERROR, LVT_MASKED);
+    apic_write(APIC_DIVIDE, DIVIDE_BY_1);
+    apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
+    apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+    cpu.apic_id = apic_id();
+}
+
+void apic_eoi(void)
+{
+    apic_write(APIC_EOI, 0);
+}
+
+static void icr_write(u32 id, u32 low)
+{
+    if (features.x2apic) {
+        /* Not serializing: what was stored before must be seen by who is interrupted (SDM 3A, 11.12.3). */
+        __asm__ volatile("mfence; lfence" : : : "memory");
+        wrmsr(MSR_X2APIC + (APIC_ICR >> 4), (u64)id << 32 | low);
+        return;
+    }
+    while (*reg(APIC_ICR) & ICR_PENDING)
+        cpu_pause();
+    *reg(APIC_ICR_HIGH) = id << 24;
+    *reg(APIC_ICR) = low;
+}
+
+void apic_send(u32 id, u32 vector)
+{
+    icr_write(id, ICR_ASSERT | vector);
+}
+
+void apic_send_init(u32 id)
+{
+    icr_write(id, ICR_ASSERT | ICR_INIT);
+}
+
+void apic_send_startup(u32 id, u32 page)
+{
+    icr_write(id, ICR_ASSERT | ICR_STARTUP | page);
+}
+
+void apic_send_nmi_others(void)
+{
+    icr_write(0, ICR_OTHERS | ICR_ASSERT | ICR_NMI);
+}
+
+void apic_timer_start(u32 ticks)
+{
+    apic_write(APIC_LVT_TIMER, VECTOR_TIMER | (ticks ? 0 : LVT_MASKED));
+    apic_write(APIC_INITIAL, ticks);
+}
+
+u32 apic_timer_read(void)
+{
+    return apic_read(APIC_CURRENT);
+}
+
+void apic_timer_deadline_mode(void)
+{
+    apic_write(APIC_LVT_TIMER, LVT_DEADLINE | VECTOR_TIMER);
+    /* In xAPIC mode the mode must have changed before the deadline is written (SDM 3A, 11.5.4.1). */
+    __asm__ volatile("mfence" : : : "memory");
+}

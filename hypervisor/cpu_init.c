@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "cpu_init.h"
+
+#include "cpu.h"
+#include "fpu.h"
+#include "kpage.h"
+#include "log.h"
+#include "trap.h"
+#include "x86.h"
+
+#define IDT_ENTRIES 256u
+#define GATE_INTERRUPT 0x8e00u
+#define GATE_USER 0x6000u /* DPL 3 */
+#define IST_NMI 1u
+#define IST_MC 2u
+#define IST_DF 3u
+
+#define TSS_LIMIT 0x3000u /* bitmap in the second and third page, then one byte of ones (APM 2, 12.2.5) */
+#define TSS_BITMAP 0x1000u
+#define TSS_NO_BITMAP 0xffffu
+
+#define PAT_VALUE 0x0007010600070106ull /* WB, WC, UC-, UC, and again (APM 2, 7.8.2); see pte.h */
+
+/* What SYSCALL clears in RFLAGS. */
+#define FMASK_VALUE (RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC)
+
+#define BIT(word, bit) (((word) >> (bit)) & 1u)
+
+struct gate {
+    u16 offset0, selector, flags, offset1;
+    u32 offset2, reserved;
+};
+_Static_assert(sizeof(struct gate) == 16, "APM 2, 4.8.4");
+
+struct tss {
+    u32 reserved0;
+    u32 rsp[3][2];
+    u32 reserved1[2];
+    u32 ist[7][2];
+    u32 reserved2[2];
+    u16 reserved3, bitmap;
+};
+_Static_assert(sizeof(struct tss) == 0x68, "APM 2, 12.2.5");
+
+struct table_register {
+    u16 reserved[3], limit; /* so that `base` is aligned */
+    u64 base;
+};
+
+/* The TSS's page holds the GDT as well. */
+struct tss_page {
+    struct tss tss;
+    u8 unused[0x100 - sizeof(struct tss)];
+    u64 gdt[7];
+};
+
+#define TSS_PAGE ((struct tss_page *)(uintptr_t)CPU_TSS)
+
+struct features features;
+
+static _Alignas(4096) struct gate idt[IDT_ENTRIES];
+
+/* ---- What the CPU can do ---- */
+
+static void probe_brand(u32 leaf_max)
+{
+    u32 *words = (u32 *)(void *)features.brand;
+
+    if (leaf_max < 0x80000004)
+        return;
+    for (u32 i = 0; i < 3; i++) {
+        struct cpuid r = cpuid(0x80000002 + i, 0);
+
+        words[4 * i] = r.eax;
+        words[4 * i + 1] = r.ebx;
+        words[4 * i + 2] = r.ecx;
+        words[4 * i + 3] = r.edx;
+    }
+}
+
+static void probe(struct features *f)
+{
+    struct cpuid leaf0 = cpuid(0, 0), leaf1 = cpuid(1, 0), leaf7 = { 0 };
+    struct cpuid extended = cpuid(0x80000001, 0);
+    u32 leaf_max = cpuid(0x80000000, 0).eax;
+
+    if (leaf0.eax >= 7)
+        leaf7 = cpuid(7, 0);
+    f->amd = leaf0.ecx == 0x444d4163 || leaf0.ecx == 0x656e6975; /* "cAMD", "uine" (Hygon) */
+    f->intel = leaf0.ecx == 0x6c65746e;                          /* "ntel" */
+    f->pcid = BIT(leaf1.ecx, 17);
+    f->x2apic = BIT(leaf1.ecx, 21);
+    f->tsc_deadline = BIT(leaf1.ecx, 24);
+    f->xsave = BIT(leaf1.ecx, 26);
+    f->xsaveopt = f->xsave && leaf0.eax >= 0xd && BIT(cpuid(0xd, 1).eax, 0);
+    f->fsgsbase = BIT(leaf7.ebx, 0);
+    f->smep = BIT(leaf7.ebx, 7);
+    f->invpcid = BIT(leaf7.ebx, 10);
+    f->smap = BIT(leaf7.ebx, 20);
+    f->umip = BIT(leaf7.ecx, 2);
+    f->pages_1g = BIT(extended.edx, 26);
+    f->invariant_tsc = leaf_max >= 0x80000007 && BIT(cpuid(0x80000007, 0).edx, 8);
+    f->physical_bits = leaf_max >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36;
+}
+
+void cpu_probe(void)
+{
+    struct cpuid leaf1 = cpuid(1, 0), extended = cpuid(0x80000001, 0);
+
+    probe(&features);
+    probe_brand(cpuid(0x80000000, 0).eax);
+    if (!BIT(extended.edx, 20) || !BIT(extended.edx, 11) || !BIT(leaf1.edx, 13) || !BIT(leaf1.edx, 16) ||
+        !BIT(leaf1.edx, 9))
+        panic("the CPU lacks NX, SYSCALL, PGE, PAT or a local APIC");
+}
+
+/* Does this CPU have all that the boot CPU has (and uses)? */
+static bool probe_again(void)
+{
+    struct features f = { 0 };
+
+    probe(&f);
+    return f.pcid >= features.pcid && f.x2apic >= features.x2apic && f.tsc_deadline >= features.tsc_deadline &&
+           f.xsave >= features.xsave && f.xsaveopt >= features.xsaveopt && f.fsgsbase >= features.fsgsbase &&
+           f.smep >= features.smep && f.smap >= features.smap && f.umip >= features.umip &&
+           f.pages_1g >= features.pages_1g && f.physical_bits >= features.physical_bits && f.amd == features.amd &&
+           f.intel == features.intel;
+}
+
+/* ---- Descriptor tables ---- */
+
+static void gate_set(u32 vector, u32 flags)
+{
+    u64 entry = entry_vectors[vector];
+
+    idt[vector] = (struct gate){
+        .offset0 = (u16)entry,
+        .selector = SEL_KERNEL_CODE,
+        .flags = (u16)flags,
+        .offset1 = (u16)(entry >> 16),
+        .offset2 = (u32)(entry >> 32),
+    };
+}
+
+/* The same on all CPUs. */
+static void idt_make(void)
+{
+    for (u32 i = 0; i < IDT_ENTRIES; i++)
+        gate_set(i, GATE_INTERRUPT);
+    gate_set(EXCEPTION_BP, GATE_INTERRUPT | GATE_USER);
+    gate_set(EXCEPTION_NMI, GATE_INTERRUPT | IST_NMI);
+    gate_set(EXCEPTION_MC, GATE_INTERRUPT | IST_MC);
+    gate_set(EXCEPTION_DF, GATE_INTERRUPT | IST_DF);
+}
+
+static void stack_set(u32 slot[2], u64 top)
+{
+    slot[0] = (u32)top;
+    slot[1] = (u32)(top >> 32);
+}
+
+static void tables_load(void)
+{
+    struct tss_page *p = TSS_PAGE;
+    struct table_register gdtr = { .limit = sizeof(p->gdt) - 1, .base = (u64)(uintptr_t)p->gdt };
+    struct table_register idtr = { .limit = sizeof(idt) - 1, .base = (u64)(uintptr_t)idt };
+    u64 tss = CPU_TSS;
+
+    stack_set(p->tss.ist[IST_NMI - 1], CPU_NMI_TOP);
+    stack_set(p->tss.ist[IST_MC - 1], CPU_MC_TOP);
+    stack_set(p->tss.ist[IST_DF - 1], CPU_DF_TOP);
+    p->tss.bitmap = TSS_NO_BITMAP;
+
+    p->gdt[SEL_KERNEL_CODE / 8] = 0x00af9b000000ffff;
+    p->gdt[SEL_KERNEL_DATA / 8] = 0x00cf93000000ffff;
+    p->gdt[SEL_USER_DATA / 8] = 0x00cff3000000ffff;
+    p->gdt[SEL_USER_CODE / 8] = 0x00affb000000ffff;
+    p->gdt[SEL_TSS / 8] = (TSS_LIMIT & 0xffff) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
+    p->gdt[SEL_TSS / 8 + 1] = tss >> 32;
+
+    __asm__ volatile("lgdt %0\n\t"
+                     "lidt %1\n\t"
+                     "lldt %w2\n\t"
+                     "ltr %w3\n\t"
+                     "push %4\n\t" /* reload CS */
+                     "lea 1f(%%rip), %%rax\n\t"
+                     "push %%rax\n\t"
+                     "lretq\n"
+                     "1:\tmov %w5, %%ss\n\t"
+                     "mov %w2, %%ds\n\t"
+                     "mov %w2, %%es\n\t"
+                     "mov %w2, %%fs\n\t"
+                     "mov %w2, %%gs"
+                     :
+                     : "m"(gdtr.limit), "m"(idtr.limit), "r"(0), "r"(SEL_TSS), "i"(SEL_KERNEL_CODE), "r"(SEL_KERNEL_DATA),
+                       "m"(gdtr), "m"(idtr)
+                     : "rax", "memory");
+}
+
+void cpu_set_frame(u64 top)
+{
+    stack_set(TSS_PAGE->tss.rsp[0], top);
+}
+
+void cpu_set_io_bitmap(bool valid)
+{
+    TSS_PAGE->tss.bitmap = valid ? TSS_BITMAP : TSS_NO_BITMAP;
+}
+
+/* ---- Control registers ---- */
+
+static void registers_set(void)
+{
+    u64 cr4 = CR4_PAE | CR4_PGE | CR4_MCE | CR4_DE;
+
+    cr4 |= features.umip ? CR4_UMIP : 0;
+    cr4 |= features.fsgsbase ? CR4_FSGSBASE : 0;
+    cr4 |= features.smep ? CR4_SMEP : 0;
+    cr4 |= features.smap ? CR4_SMAP : 0;
+    cr4 |= features.pcid ? CR4_PCIDE : 0;
+    write_cr0(CR0_PG | CR0_WP | CR0_NE | CR0_MP | CR0_PE | 0x10);
+    write_cr4(cr4);
+    wrmsr(MSR_PAT, PAT_VALUE);
+    kpage_flush(); /* entries made with the old PAT */
+
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NXE);
+    wrmsr(MSR_STAR, (u64)SEL_KERNEL_CODE << 32 | (u64)(SEL_KERNEL_DATA | 3) << 48);
+    wrmsr(MSR_LSTAR, (u64)(uintptr_t)entry_syscall);
+    wrmsr(MSR_FMASK, FMASK_VALUE);
+    wrmsr(MSR_FS_BASE, 0);
+    wrmsr(MSR_GS_BASE, 0);
+    wrmsr(MSR_KERNEL_GS_BASE, 0);
+}
+
+bool cpu_init(void)
+{
+    if (!probe_again())
+        return false;
+    if (cpu.id == 0)
+        idt_make();
+    tables_load();
+    registers_set();
+    tlb_init(&cpu.pcids, 1, features.pcid ? TLB_TAGS_MAX : 0);
+    fpu_cpu_init();
+    return true;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The one way out of the kernel. */
+#include "cpu.h"
+#include "ctx.h"
+#include "domain.h"
+#include "fpu.h"
+#include "kpage.h"
+#include "log.h"
+#include "reap.h"
+#include "sched.h"
+#include "thread.h"
+#include "timer.h"
+#include "vcpu.h"
+#include "x86.h"
+
+static u32 exit_pending(void)
+{
+    return atomic_load_explicit(&cpu.hazards, memory_order_relaxed);
+}
+
+/* Posted work precedes the pass of a grace period, which promises that it is done; so do flushes. */
+static void exit_hazards(void)
+{
+    /* Acquire: sees what was written before the bit was set by another CPU (grace_ask(), ctx_post()). */
+    u32 hazards = atomic_exchange_explicit(&cpu.hazards, 0, memory_order_acquire);
+
+    if (hazards & HAZARD_TIMER)
+        sched_timers(rdtsc());
+    if (hazards & HAZARD_POSTS)
+        ctx_run_posts();
+    if (hazards & HAZARD_LOG)
+        log_flush();
+    if (hazards & (HAZARD_GRACE | HAZARD_SPACE)) {
+        kpage_refresh();
+        domain_refresh();
+    }
+    if (hazards & HAZARD_GRACE)
+        grace_pass();
+    if (hazards & HAZARD_RESCHED)
+        sched_pick();
+}
+
+static void exit_arm(void)
+{
+    u64 deadline = sched_deadline();
+
+    if (deadline != cpu.armed)
+        timer_arm(deadline);
+}
+
+/* Interrupts are off from the last look at the hazards to HLT: what comes in between wakes it at once. */
+static void exit_idle(void)
+{
+    if (reap_pending())
+        reap_step();
+    else
+        __asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+NORETURN void kernel_exit(void)
+{
+    for (;;) {
+        struct ctx *c;
+
+        while (exit_pending())
+            exit_hazards();
+        if (!cpu.current)
+            sched_pick();
+        if (exit_pending())
+            continue;
+        exit_arm();
+        c = cpu.current;
+        if (!c) {
+            exit_idle();
+            continue;
+        }
+        domain_load(c->domain);
+        if (ctx_is_vcpu(c)) {
+            vcpu_run(vcpu_of(c));
+            continue;
+        }
+        fpu_leave(c);
+        thread_resume(c);
+    }
+}
+
+bool kernel_preempt(void)
+{
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+    return exit_pending() & ~HAZARD_LOG;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* XSAVE in its standard format (SDM 1, 13.4; APM 2, 11.5), or FXSAVE on old CPUs. */
+#include "fpu.h"
+
+#include "cpu.h"
+#include "cpu_init.h"
+#include "ctx.h"
+#include "x86.h"
+
+#define XCR0_X87 0x1u
+#define XCR0_SSE 0x2u
+#define XCR0_AVX 0x4u
+#define XCR0_AVX512 0xe0u
+#define XCR0_KNOWN (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
+
+#define FXSAVE_SIZE 512u
+#define FXSAVE_FCW 0
+#define FXSAVE_MXCSR 24
+#define FCW_INIT 0x37fu
+#define MXCSR_INIT 0x1f80u
+
+u32 fpu_size = FXSAVE_SIZE;
+u64 fpu_features;
+
+/* Bytes that the enabled components take. */
+static u32 xsave_size(void)
+{
+    return cpuid(0xd, 0).ebx;
+}
+
+/* The most of what is there that fits into a page. */
+static void xsave_choose(void)
+{
+    struct cpuid leaf = cpuid(0xd, 0);
+
+    fpu_features = ((u64)leaf.edx << 32 | leaf.eax) & XCR0_KNOWN;
+    if ((fpu_features & XCR0_AVX512) != XCR0_AVX512 || !(fpu_features & XCR0_AVX))
+        fpu_features &= ~(u64)XCR0_AVX512;
+    xsetbv(fpu_features);
+    if (xsave_size() > PAGE_SIZE) {
+        fpu_features &= XCR0_X87 | XCR0_SSE | XCR0_AVX;
+        xsetbv(fpu_features);
+    }
+    fpu_size = xsave_size();
+}
+
+void fpu_cpu_init(void)
+{
+    write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | (features.xsave ? CR4_OSXSAVE : 0));
+    if (features.xsave) {
+        if (cpu.id == 0)
+            xsave_choose();
+        else
+            xsetbv(fpu_features);
+    }
+    write_cr0((read_cr0() & ~CR0_EM) | CR0_TS);
+    cpu.fpu_trap = 1;
+    cpu.fpu_owner = NULL;
+}
+
+void fpu_init_state(u8 *area)
+{
+    /* Components without their bit in XSTATE_BV (zero here) are initialized by XRSTOR; FXRSTOR takes these. */
+    *(u16 *)(void *)(area + FXSAVE_FCW) = FCW_INIT;
+    *(u32 *)(void *)(area + FXSAVE_MXCSR) = MXCSR_INIT;
+}
+
+static void fpu_save(u8 *area)
+{
+    if (features.xsave)
+        __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"((u32)fpu_features), "d"((u32)(fpu_features >> 32)) : "memory");
+    else
+        __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+}
+
+static void fpu_load(const u8 *area)
+{
+    if (features.xsave)
+        __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"((u32)fpu_features), "d"((u32)(fpu_features >> 32)) : "memory");
+    else
+        __asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+}
+
+void fpu_take(struct ctx *c)
+{
+    if (cpu.fpu_trap) {
+        clts();
+        cpu.fpu_trap = 0;
+    }
+    if (cpu.fpu_owner == c)
+        return;
+    if (cpu.fpu_owner)
+        fpu_save(cpu.fpu_owner->fpu);
+    fpu_load(c->fpu);
+    cpu.fpu_owner = c;
+}
+
+void fpu_leave(struct ctx *c)
+{
+    bool trap = cpu.fpu_owner != c;
+
+    if (trap == (bool)cpu.fpu_trap)
+        return;
+    if (trap)
+        write_cr0(read_cr0() | CR0_TS);
+    else
+        clts();
+    cpu.fpu_trap = trap;
+}
+
+void fpu_forget(struct ctx *c)
+{
+    if (cpu.fpu_owner == c)
+        cpu.fpu_owner = NULL;
+}

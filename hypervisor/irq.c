@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* tree_lock guards which event a line is bound to; interrupt handlers read the event once. */
+#include "irq.h"
+
+#include "apic.h"
+#include "call.h"
+#include "event.h"
+#include "ioapic.h"
+
+#define LINES (VECTOR_GSI_END - VECTOR_GSI)
+#define FLAG_LEVEL 0x1u
+#define FLAG_ACTIVE_LOW 0x2u
+
+static struct line {
+    _Atomic(struct event *) event; /* NULL: not bound */
+    u64 badge;                     /* constant while there is an event */
+} lines[LINES];
+
+static struct event *line_event(u32 gsi)
+{
+    return atomic_load_explicit(&lines[gsi].event, memory_order_acquire);
+}
+
+static status_t bind(u32 gsi, u32 event, u32 flags)
+{
+    struct event *e;
+    struct slot *s;
+    status_t status = call_slot(event, CB_TYPE_EVENT, CB_RIGHT_SIGNAL, 2, &s);
+
+    if (status)
+        return status;
+    if (line_event(gsi))
+        return FAULT(BUSY, 1);
+    e = slot_word_object(slot_word(s));
+    if (e->obj.dying)
+        return FAULT(DYING, 2);
+    lines[gsi].badge = s->badge;
+    e->irqs++;
+    /* Pairs with irq_interrupt(): the badge belongs to the event. */
+    atomic_store_explicit(&lines[gsi].event, e, memory_order_release);
+    ioapic_route(gsi, flags & FLAG_LEVEL, flags & FLAG_ACTIVE_LOW);
+    return CB_OK;
+}
+
+status_t irq_bind(struct regs *r)
+{
+    u64 word;
+    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_IRQ, CB_RIGHT_CONTROL, 0, &word);
+
+    if (status)
+        return status;
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    if (HIGH(r->rsi) || !ioapic_has(LOW(r->rsi)))
+        return FAULT(BAD_PARAM, 1);
+    if (HIGH(r->rdx))
+        return FAULT(BAD_PARAM, 2);
+    if (r->r8 & ~(u64)(FLAG_LEVEL | FLAG_ACTIVE_LOW))
+        return FAULT(BAD_PARAM, 3);
+    lock_take(&tree_lock);
+    status = bind(LOW(r->rsi), LOW(r->rdx), LOW(r->r8));
+    lock_drop(&tree_lock);
+    return status;
+}
+
+status_t irq_ack(struct regs *r)
+{
+    u64 word;
+    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_IRQ, CB_RIGHT_CONTROL, 0, &word);
+
+    if (status)
+        return status;
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    if (HIGH(r->rsi) || !ioapic_has(LOW(r->rsi)))
+        return FAULT(BAD_PARAM, 1);
+    if (line_event(LOW(r->rsi)))
+        ioapic_unmask(LOW(r->rsi));
+    return CB_OK;
+}
+
+void irq_interrupt(u32 gsi)
+{
+    struct event *e = line_event(gsi);
+
+    if (e)
+        event_signal(e, lines[gsi].badge);
+}
+
+void irq_event_kill(struct event *e)
+{
+    for (u32 gsi = 0; gsi < LINES && e->irqs; gsi++) {
+        if (line_event(gsi) != e)
+            continue;
+        ioapic_mask(gsi);
+        atomic_store_explicit(&lines[gsi].event, NULL, memory_order_relaxed);
+        e->irqs--;
+    }
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "serial.h"
+
+#include "x86.h"
+
+#define COM1 0x3f8u
+#define DATA 0u
+#define INTERRUPTS 1u
+#define FIFO 2u
+#define LINE 3u
+#define MODEM 4u
+#define STATUS 5u
+
+#define LINE_8N1 0x03u
+#define LINE_DIVISOR 0x80u
+#define STATUS_EMPTY 0x20u
+#define WAIT_MAX 100000u /* polls for one byte: a port that is not there must not stop the machine */
+
+static bool present;
+
+static void put(u16 index, u8 value)
+{
+    outb((u16)(COM1 + index), value);
+}
+
+void serial_init(void)
+{
+    put(INTERRUPTS, 0);
+    put(LINE, LINE_DIVISOR | LINE_8N1);
+    put(DATA, 1); /* 115200 baud */
+    put(INTERRUPTS, 0);
+    put(LINE, LINE_8N1);
+    put(FIFO, 0x07);
+    put(MODEM, 0x03);
+    present = inb(COM1 + STATUS) != 0xff;
+}
+
+static void put_char(char c)
+{
+    for (u32 i = 0; i < WAIT_MAX && !(inb(COM1 + STATUS) & STATUS_EMPTY); i++)
+        cpu_pause();
+    put(DATA, (u8)c);
+}
+
+void serial_write(const char *text, u32 bytes)
+{
+    for (u32 i = 0; present && i < bytes; i++) {
+        if (text[i] == '\n')
+            put_char('\r');
+        put_char(text[i]);
+    }
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "smp.h"
+
+#include "acpi.h"
+#include "apic.h"
+#include "bootmem.h"
+#include "cpu.h"
+#include "cpu_init.h"
+#include "kpage.h"
+#include "log.h"
+#include "kstring.h"
+#include "timer.h"
+#include "tsc.h"
+#include "virt.h"
+#include "x86.h"
+
+#define WAIT_US 200u
+#define WAITS_MAX 2500u /* half a second */
+
+enum { CPU_OFF, CPU_ONLINE, CPU_UNFIT };
+
+NORETURN void smp_main(void);
+
+extern const u8 trampoline[], trampoline_end[], trampoline_gdtr[], trampoline_gdt[], trampoline_jump[],
+    trampoline_long[]; /* boot.S */
+
+u64 smp_pml4; /* boot.S: of the CPU that is starting */
+
+static void store32(u8 *page, const u8 *at, u64 value)
+{
+    *(u32 *)(void *)(page + (at - trampoline)) = (u32)value;
+}
+
+static void trampoline_copy(u64 at)
+{
+    u8 *page = boot_view(at, PAGE_SIZE);
+
+    memcpy(page, trampoline, (u64)(trampoline_end - trampoline));
+    store32(page, trampoline_gdtr + 2, at + (u64)(trampoline_gdt - trampoline));
+    store32(page, trampoline_jump, at + (u64)(trampoline_long - trampoline));
+}
+
+/* INIT and twice the start-up interrupt. False: no answer. */
+static bool start(u32 apic, u64 page, const struct cpu *c)
+{
+    const volatile u32 *online = &c->online;
+
+    apic_send_init(apic);
+    tsc_delay(10000);
+    for (int i = 0; i < 2 && *online == CPU_OFF; i++) {
+        apic_send_startup(apic, (u32)(page >> PAGE_SHIFT));
+        tsc_delay(WAIT_US);
+    }
+    for (u32 i = 0; i < WAITS_MAX && *online == CPU_OFF; i++)
+        tsc_delay(WAIT_US);
+    return *online != CPU_OFF;
+}
+
+static void start_cpu(u32 apic, u64 page)
+{
+    struct cpu *c;
+
+    if (!cpu_of(cpu_count))
+        kpage_cpu(cpu_count);
+    c = cpu_of(cpu_count);
+    c->online = CPU_OFF;
+    smp_pml4 = c->pml4;
+    if (!start(apic, page, c)) {
+        apic_send_init(apic); /* so that it does not wake up later */
+        log_printf("smp: the CPU with APIC identifier %u does not answer", apic);
+    } else if (c->online == CPU_UNFIT) {
+        log_printf("smp: the CPU with APIC identifier %u lacks what the boot CPU has: not used", apic);
+    } else {
+        cpu_count++;
+    }
+}
+
+void smp_start(void)
+{
+    u64 page = bootmem_low_page();
+
+    cpu.online = CPU_ONLINE;
+    if (!page && acpi.cpu_count > 1)
+        log_printf("smp: no memory below 1 MiB: one CPU only");
+    if (!page)
+        return;
+    trampoline_copy(page);
+    for (u32 i = 0; i < acpi.cpu_count; i++) {
+        if (acpi.cpus[i] == cpu.apic_id)
+            continue;
+        if (cpu_count == CPUS_MAX || acpi.cpus[i] > apic_id_max())
+            log_printf("smp: the CPU with APIC identifier %u cannot be used", acpi.cpus[i]);
+        else
+            start_cpu(acpi.cpus[i], page);
+    }
+}
+
+static NORETURN void park(void)
+{
+    cpu.online = CPU_UNFIT;
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}
+
+/* The other CPUs begin here, on their own tables and stack. */
+NORETURN void smp_main(void)
+{
+    if (!cpu_init())
+        park();
+    apic_init();
+    timer_init();
+    virt_cpu_init();
+    /* Pairs with the wait in start(): what was set up is there before the CPU counts. */
+    __atomic_store_n(&cpu.online, CPU_ONLINE, __ATOMIC_RELEASE);
+    kernel_exit();
+}
+
+void cpu_kick(u32 id)
+{
+    apic_send(cpu_of(id)->apic_id, VECTOR_KICK);
+}

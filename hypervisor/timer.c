@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "timer.h"
+
+#include "apic.h"
+#include "cpu.h"
+#include "cpu_init.h"
+#include "log.h"
+#include "tsc.h"
+#include "x86.h"
+
+#define SCALE_SHIFT 32
+#define ROUNDS 3
+
+/* APIC ticks per TSC tick, a fixed-point number; and the longest way the counter can go, in TSC ticks. */
+static u64 scale, reach;
+
+void timer_probe(void)
+{
+    u64 best = UINT64_MAX, tsc_ticks, apic_ticks;
+
+    if (features.tsc_deadline)
+        return;
+    for (int i = 0; i < ROUNDS; i++) {
+        if (!tsc_measure(&tsc_ticks, &apic_ticks) || tsc_ticks >= best)
+            continue;
+        best = tsc_ticks;
+        scale = (apic_ticks << SCALE_SHIFT) / tsc_ticks;
+    }
+    if (!scale)
+        panic("the APIC timer does not count");
+    reach = ((u64)INT32_MAX << SCALE_SHIFT) / scale;
+}
+
+void timer_init(void)
+{
+    if (features.tsc_deadline)
+        apic_timer_deadline_mode();
+    cpu.armed = UINT64_MAX;
+}
+
+static void arm_counter(u64 deadline)
+{
+    u64 now = rdtsc(), left = deadline > now ? MIN(deadline - now, reach) : 0;
+
+    apic_timer_start((u32)((unsigned __int128)left * scale >> SCALE_SHIFT) + 1);
+}
+
+void timer_arm(u64 deadline)
+{
+    cpu.armed = deadline;
+    if (features.tsc_deadline)
+        wrmsr(MSR_TSC_DEADLINE, deadline == UINT64_MAX ? 0 : MAX(deadline, 1));
+    else if (deadline == UINT64_MAX)
+        apic_timer_start(0);
+    else
+        arm_counter(deadline);
+}
