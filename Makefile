@@ -52,10 +52,19 @@ HYPERVISOR_SRC := \
 	hypervisor/slot.c \
 	hypervisor/smp.c \
 	hypervisor/space.c \
+	hypervisor/svm.c \
+	hypervisor/svm_entry.S \
+	hypervisor/svm_run.c \
+	hypervisor/svm_state.c \
 	hypervisor/timer.c \
 	hypervisor/tlb.c \
 	hypervisor/trap.c \
 	hypervisor/tsc.c \
+	hypervisor/vcpu.c \
+	hypervisor/vcpu_event.c \
+	hypervisor/vcpu_run.c \
+	hypervisor/vcpu_state.c \
+	hypervisor/virt.c \
 
 # Runtime library of the native tasks.
 LIB_SRC := \

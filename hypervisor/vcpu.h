@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* vCPUs: execution contexts in guest mode. Vendor-neutral part; virt.h is the border to svm.c and vmx.c. */
+/*
+ * vCPUs: execution contexts in guest mode. Vendor-neutral part; virt.h is the border to svm.c and vmx.c.
+ * vcpu.c: the object; vcpu_run.c: entering and leaving the guest; vcpu_event.c: upcalls, halt, timer, TLB flushes.
+ *
+ * A hypercall that is not finished at once (the caller blocked, or is to make it again) leaves the guest's instruction pointer at
+ * the VMMCALL and `in_call` set: vcpu_run() makes the call again without entering the guest. Whoever has put the final status
+ * into rax calls vcpu_call_done().
+ */
 #ifndef VCPU_H
 #define VCPU_H
 
@@ -8,8 +15,10 @@
 
 #include "ctx.h"
 #include "slot.h"
+#include "tlb.h"
 
 struct event;
+struct regs;
 
 #define VCPU_COUNTERS 23u
 #define VCPU_COUNT_INTERRUPT 16u
@@ -20,41 +29,65 @@ struct event;
 #define VCPU_COUNT_UPCALL 21u
 #define VCPU_COUNT_OTHER 22u
 
+/* vcpu->mode: what others must do to be noticed. */
+enum vcpu_mode {
+    VCPU_OUT,    /* nothing: it looks by itself before it enters the guest or halts */
+    VCPU_INSIDE, /* in guest mode, or about to be: interrupt its CPU */
+    VCPU_HALTED, /* until an upcall is due: post CTX_OP_WAKE */
+};
+
+/* vcpu->nmi: can the guest take another one? */
+enum vcpu_nmi { VCPU_NMI_OPEN, VCPU_NMI_BLOCKED, VCPU_NMI_IRET /* the guest is about to execute the IRET at nmi_rip */ };
+
 struct vcpu {
     struct ctx ctx;               /* first: a ctx of type CB_TYPE_VCPU is a vcpu */
+    struct slot exits[CB_EXIT_COUNT]; /* tree_lock to write: its own portal capabilities, by class */
     u32 number;                   /* constant: within its domain */
-    struct cb_event_page *page;   /* direct map; hostile */
-    struct slot exits[CB_EXIT_COUNT]; /* its own portal capabilities, by class */
-    struct list events;           /* tree_lock: events bound to it */
-    _Atomic u32 upcall;           /* an upcall is to be injected; set by any CPU */
-    _Atomic u64 flushes;          /* tlb.h: grows with every flush of guest translations */
-    _Atomic u8 running;           /* in guest mode now, or about to be (flush requests must interrupt it) */
+    _Atomic u32 upcall;           /* an upcall is to be injected; set by any CPU, cleared by its own */
+    _Atomic u64 flushes;          /* tlb.h: grows with every flush of guest translations; any CPU */
+    _Atomic u64 entered;          /* flush_clock when it last entered the guest; written by its own CPU */
+    _Atomic u8 mode;              /* enum vcpu_mode; written by its own CPU */
+    u8 mapped;                    /* constant: pages in the guest's space */
+    bool dead;                    /* tree_lock: vcpu_kill() has begun */
     bool started;                 /* the exit START was answered */
     bool recalled;                /* send RECALL before the next entry */
-    bool halt_enable;             /* WAITING in halt: set RFLAGS.IF afterwards */
-    bool want_window;             /* tell us when an interrupt can be taken */
+    bool in_call;                 /* a hypercall is not finished */
+    bool want_window;             /* this entry: tell us when an interrupt can be taken */
     bool window_to_vmm;           /* ... and pass it on as CB_EXIT_WINDOW */
+    bool nmi_window_to_vmm;       /* send CB_EXIT_NMI_WINDOW when an NMI can be taken */
+    u8 nmi;                       /* enum vcpu_nmi */
     u32 ctrl;                     /* CB_CTRL_* */
     u32 upcall_vector;
     u32 exception_bitmap;
     u32 inject, inject_error;     /* CB_INJECT_*: what the next entry injects */
-    u64 qual[3];                  /* of the last exit */
-    u64 insn_len;                 /* of the last exit, 0: not known */
     u32 tag_hint;                 /* tlb.h */
-    u64 tag_identity;
+    u32 insn_len;                 /* of the last exit, 0: not known */
+    struct tlb_choice tag;        /* this entry's */
+    u64 tag_identity;             /* constant */
+    u64 qual[3];                  /* of the last exit */
+    u64 nmi_rip;
     u64 xcr0;                     /* the guest's */
+    u64 tsc_offset;               /* guest's TSC = TSC + tsc_offset */
+    struct cb_event_page *page;   /* direct map; hostile */
+    struct list events;           /* tree_lock: events bound to it */
     u64 counters[VCPU_COUNTERS];
-    void *hw;                     /* backend: direct map (VMCB, VMCS) */
-    void *hw2;                    /* backend: second page (permission maps) */
+    void *hw;                     /* backend: direct map, one page (VMCB, VMCS) */
 };
+_Static_assert(sizeof(struct vcpu) <= 1984, "fits a size class of accounts");
 
 static inline struct vcpu *vcpu_of(struct ctx *c)
 {
     return CONTAINER_OF(c, struct vcpu, ctx);
 }
 
-/* Runs the vCPU on this CPU until something else must run or it is blocked; then kernel_exit() goes on. */
+/*
+ * Runs the vCPU, which is cpu.current, until something else must be done first or it is blocked (cpu.current is somebody else or
+ * NULL then); kernel_exit() goes on.
+ */
 void vcpu_run(struct vcpu *v);
+
+/* Home CPU: the hypercall that `v` is in has its status in rax, its results in the other registers; skips the instruction. */
+void vcpu_call_done(struct vcpu *v);
 
 /* An event bound to port `port` was signalled: any CPU, interrupt handlers too. */
 void vcpu_signal(struct vcpu *v, u32 port);
@@ -63,17 +96,26 @@ void vcpu_signal(struct vcpu *v, u32 port);
 void vcpu_wake(struct vcpu *v);
 void vcpu_recall(struct vcpu *v);
 
-/* The vCPU's one-shot timer has expired. */
+/* Home CPU: the vCPU's one-shot timer has expired. */
 void vcpu_timer(struct vcpu *v);
 
-/* ipc.c: message state in and out, for exits. */
+/* vcpu_run.c and vcpu_event.c between themselves. */
+bool vcpu_upcall_due(struct vcpu *v);        /* home CPU: something is pending that the guest has not seen */
+/* The current context, its instruction skipped, blocks, unless an upcall is due; deaf: for good. True: it has blocked. */
+bool vcpu_halt(struct vcpu *v, bool deaf);
+void vcpu_announce_entry(struct vcpu *v);    /* mode becomes VCPU_INSIDE */
+
+/*
+ * ipc.c: message state in and out, for exits. The reply to an exit comes to vcpu_state_put() with whatever groups it has. `in` is user
+ * memory, read once.
+ */
 void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out);
 void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in);
 
-void vcpu_kill(struct vcpu *v); /* tree_lock held */
+/* reap.c. Kill: tree_lock held; one bounded step, true when done. Free: a grace period later. */
+bool vcpu_kill(struct vcpu *v);
 void vcpu_free(struct vcpu *v);
 
-struct regs;
 status_t vcpu_create(struct regs *r);
 status_t vcpu_exit(struct regs *r);
 status_t vcpu_do_halt(struct regs *r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the two vendors' hardware virtualization must offer. vcpu.c knows only this; svm.c (and later vmx.c) implement it.
+ * What the two vendors' hardware virtualization must offer. vcpu*.c knows only this; svm*.c (and later vmx*.c) implement it.
  */
 #ifndef VIRT_H
 #define VIRT_H
@@ -21,16 +21,18 @@ enum virt_exit {
 struct virt_ops {
     const char *name;
     enum space_format format;  /* of guest-physical spaces */
-    bool (*cpu_init)(void);    /* this CPU: turn it on. False: refused */
-    status_t (*vcpu_init)(struct vcpu *v) MUST_CHECK; /* allocates hardware state from the vCPU's account; tree_lock held */
-    void (*vcpu_free)(struct vcpu *v);
+    const char *(*probe)(void); /* boot CPU: NULL: usable; else why not, in at most 63 characters */
+    bool (*cpu_init)(void);    /* this CPU: turn it on, set cpu.virt, cpu.asids. False: refused */
+    bool (*vcpu_init)(struct vcpu *v); /* allocates v->hw from the vCPU's account, power-up state. False: exhausted. tree_lock held */
+    void (*vcpu_free)(struct vcpu *v); /* tree_lock held */
     /*
-     * Enters the guest until it exits; injects what vcpu.c asked for (v->inject, v->want_window). Returns the class: CB_EXIT_* or VIRT_EXIT_*;
-     * v->qual[] filled in. General registers are in v->ctx.regs on return, except what get() must fetch.
+     * Enters the guest until it exits, under the translation tag v->tag; injects v->inject, opens an interrupt window if v->want_window.
+     * Returns the class: CB_EXIT_* or VIRT_EXIT_*; v->qual[], v->insn_len filled in, what was to be injected but did not arrive is in
+     * v->inject again. The guest's general registers are in v->ctx.regs, but for rsp.
      */
     unsigned (*run)(struct vcpu *v);
-    void (*get)(const struct vcpu *v, u32 groups, struct cb_state *out);
-    void (*put)(struct vcpu *v, u32 groups, const struct cb_state *in); /* hostile input */
+    void (*get)(const struct vcpu *v, u32 groups, struct cb_state *out); /* what v does not hold */
+    void (*put)(struct vcpu *v, u32 groups, const struct cb_state *in);  /* hostile input, changing while it is read */
     void (*skip)(struct vcpu *v, u32 bytes);       /* advances rIP past an instruction; ends an STI or MOV SS shadow */
     bool (*interruptible)(const struct vcpu *v);   /* RFLAGS.IF and no shadow */
     void (*enable_interrupts)(struct vcpu *v);     /* sets RFLAGS.IF */

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* AMD-V: what the machine can do, turning it on, and a vCPU's VMCB. APM 2, chapter 15. */
+#include "svm.h"
+
+#include "account.h"
+#include "bootmem.h"
+#include "cpu.h"
+#include "domain.h"
+#include "string.h"
+#include "virt.h"
+#include "x86.h"
+
+#define CPUID_1_ECX_VMX (1u << 5)
+#define CPUID_80000001_ECX_SVM (1u << 2)
+#define MSR_MAP_SIZE (2 * PAGE_SIZE)
+#define IO_MAP_SIZE (3 * PAGE_SIZE)
+
+/* One for all vCPUs, constant after boot: a set bit makes the access leave the guest. APM 2, 15.10.1 and 15.11. */
+static u8 msr_map[MSR_MAP_SIZE] __attribute__((aligned(4096)));
+static u8 io_map[IO_MAP_SIZE] __attribute__((aligned(4096)));
+
+bool svm_flush_by_asid;
+
+/* These live in the VMCB; all other MSRs are the VMM's to answer for. */
+static const struct {
+    u32 first, last;
+} msr_direct[] = {
+    { 0x174, 0x176 },                      /* SYSENTER_CS, _ESP, _EIP */
+    { MSR_STAR, MSR_FMASK },               /* STAR, LSTAR, CSTAR, SFMASK */
+    { MSR_FS_BASE, MSR_KERNEL_GS_BASE },
+};
+
+/* Two bits per MSR; 2 KiB for each of three ranges of 8192. */
+static void msr_allow(u32 msr)
+{
+    u32 at = msr >= 0xc0000000u ? 0x800 * 4 + (msr - 0xc0000000u) : msr;
+
+    msr_map[at / 4] &= (u8)~(3u << at % 4 * 2);
+}
+
+static void svm_maps_init(void)
+{
+    memset(msr_map, 0xff, sizeof(msr_map));
+    memset(io_map, 0xff, sizeof(io_map));
+    for (unsigned i = 0; i < ARRAY_SIZE(msr_direct); i++) {
+        for (u32 msr = msr_direct[i].first; msr <= msr_direct[i].last; msr++)
+            msr_allow(msr);
+    }
+}
+
+/* APM 2, 15.4. */
+static const char *svm_refusal(void)
+{
+    if (cpuid(0x80000000u, 0).eax < SVM_CPUID || !(cpuid(0x80000001u, 0).ecx & CPUID_80000001_ECX_SVM))
+        return cpuid(1, 0).ecx & CPUID_1_ECX_VMX ? "VT-x is not supported yet, and this is no AMD processor"
+                                                 : "the processor has no hardware virtualization";
+    if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
+        return "AMD-V is turned off in the firmware's set-up";
+    if (!(cpuid(SVM_CPUID, 0).edx & SVM_EDX_NP))
+        return "AMD-V without nested paging is not supported yet";
+    if (cpuid(SVM_CPUID, 0).ebx < 2)
+        return "AMD-V without ASIDs";
+    return NULL;
+}
+
+static const char *svm_probe(void)
+{
+    const char *refusal = svm_refusal();
+
+    if (!refusal) {
+        svm_flush_by_asid = cpuid(SVM_CPUID, 0).edx & SVM_EDX_FLUSH_BY_ASID;
+        svm_maps_init();
+    }
+    return refusal;
+}
+
+/* After the CPU's TSS and system call registers have been set up: VMSAVE remembers them. */
+static bool svm_cpu_init(void)
+{
+    struct svm_cpu *s;
+
+    if (svm_refusal())
+        return false;
+    s = bootmem_pages(sizeof(*s) / PAGE_SIZE);
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+    wrmsr(MSR_VM_HSAVE_PA, physical(s->save));
+    __asm__ volatile("vmsave %%rax" : : "a"(physical(s->host)) : "memory");
+    tlb_init(&cpu.asids, 1, cpuid(SVM_CPUID, 0).ebx - 1);
+    cpu.virt = s;
+    return true;
+}
+
+static u64 image_physical_of(const void *p)
+{
+    return (u64)(uintptr_t)p - KERNEL_BASE;
+}
+
+static bool svm_vcpu_init(struct vcpu *v)
+{
+    struct vmcb *vmcb = account_page(v->ctx.obj.account);
+
+    if (!vmcb)
+        return false;
+    vmcb->intercept_dr_read = vmcb->intercept_dr_write = VMCB_INTERCEPT_DR_ADDRESSES;
+    vmcb->intercept_exceptions = SVM_EXCEPTIONS;
+    vmcb->intercept1 = VMCB_INTERCEPT1_INTR | VMCB_INTERCEPT1_NMI | VMCB_INTERCEPT1_INIT | VMCB_INTERCEPT1_VINTR |
+                       VMCB_INTERCEPT1_RDPMC | VMCB_INTERCEPT1_CPUID | VMCB_INTERCEPT1_INVD | VMCB_INTERCEPT1_HLT |
+                       VMCB_INTERCEPT1_INVLPGA | VMCB_INTERCEPT1_IOIO | VMCB_INTERCEPT1_MSR |
+                       VMCB_INTERCEPT1_TASK_SWITCH | VMCB_INTERCEPT1_FERR_FREEZE | VMCB_INTERCEPT1_SHUTDOWN;
+    vmcb->intercept2 = VMCB_INTERCEPT2_VMRUN | VMCB_INTERCEPT2_VMMCALL | VMCB_INTERCEPT2_VMLOAD |
+                       VMCB_INTERCEPT2_VMSAVE | VMCB_INTERCEPT2_STGI | VMCB_INTERCEPT2_CLGI | VMCB_INTERCEPT2_SKINIT |
+                       VMCB_INTERCEPT2_WBINVD | VMCB_INTERCEPT2_MONITOR | VMCB_INTERCEPT2_MWAIT |
+                       VMCB_INTERCEPT2_MWAIT_ARMED | VMCB_INTERCEPT2_XSETBV;
+    vmcb->iopm_base = image_physical_of(io_map);
+    vmcb->msrpm_base = image_physical_of(msr_map);
+    vmcb->vintr = VMCB_VINTR_MASKING;
+    vmcb->nested_control = VMCB_NESTED_PAGING;
+    vmcb->nested_cr3 = physical(v->ctx.domain->space.root);
+    svm_reset(vmcb);
+    v->hw = vmcb;
+    return true;
+}
+
+static void svm_vcpu_free(struct vcpu *v)
+{
+    if (v->hw)
+        account_page_free(v->ctx.obj.account, v->hw);
+}
+
+static bool svm_interruptible(const struct vcpu *v)
+{
+    const struct vmcb *vmcb = svm_vmcb(v);
+
+    return (vmcb->rflags & RFLAGS_IF) && !(vmcb->interrupt_shadow & SVM_SHADOW);
+}
+
+static void svm_enable_interrupts(struct vcpu *v)
+{
+    svm_vmcb(v)->rflags |= RFLAGS_IF;
+}
+
+const struct virt_ops svm_ops = {
+    .name = "AMD-V",
+    .format = SPACE_NPT,
+    .probe = svm_probe,
+    .cpu_init = svm_cpu_init,
+    .vcpu_init = svm_vcpu_init,
+    .vcpu_free = svm_vcpu_free,
+    .run = svm_run,
+    .get = svm_get,
+    .put = svm_put,
+    .skip = svm_skip,
+    .interruptible = svm_interruptible,
+    .enable_interrupts = svm_enable_interrupts,
+};

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* AMD-V between svm.c, svm_run.c, svm_state.c and svm_entry.S. APM 2, chapter 15. */
+#ifndef SVM_H
+#define SVM_H
+
+#include "regs.h"
+#include "types.h"
+#include "vcpu.h"
+#include "vmcb.h"
+
+#define MSR_VM_CR 0xc0010114u
+#define VM_CR_SVMDIS (1ull << 4)
+#define MSR_VM_HSAVE_PA 0xc0010117u
+
+#define SVM_CPUID 0x8000000au
+#define SVM_EDX_NP (1u << 0)
+#define SVM_EDX_FLUSH_BY_ASID (1u << 6)
+
+/* Exceptions that the hypervisor must see whatever the VMM wants: an endless delivery of #DB or #AC would hang the CPU. */
+#define SVM_VECTOR_DB 1u
+#define SVM_VECTOR_UD 6u
+#define SVM_VECTOR_PF 14u
+#define SVM_VECTOR_AC 17u
+#define SVM_VECTOR_MC 18u
+#define SVM_EXCEPTIONS (1u << SVM_VECTOR_DB | 1u << SVM_VECTOR_AC | 1u << SVM_VECTOR_MC)
+
+#define SVM_DR7_ENABLED 0xffull /* L0 to G3 */
+#define SVM_SHADOW 1ull         /* vmcb->interrupt_shadow */
+
+/* cpu.virt: per-CPU data, in two pages. */
+struct svm_cpu {
+    u8 host[PAGE_SIZE]; /* a VMCB of the host's FS, GS, TR, LDTR and system call registers, for VMLOAD */
+    u8 save[PAGE_SIZE]; /* the processor's own host save area */
+};
+
+extern bool svm_flush_by_asid;
+
+static inline struct vmcb *svm_vmcb(const struct vcpu *v)
+{
+    return v->hw;
+}
+
+/* VMRUN with everything that it leaves to software. svm_entry.S */
+void svm_enter(struct regs *r, u64 guest, u64 host);
+
+unsigned svm_run(struct vcpu *v);                                     /* svm_run.c */
+void svm_skip(struct vcpu *v, u32 bytes);
+
+void svm_reset(struct vmcb *vmcb);                                    /* svm_state.c: the power-up state */
+void svm_get(const struct vcpu *v, u32 groups, struct cb_state *out);
+void svm_put(struct vcpu *v, u32 groups, const struct cb_state *in);
+
+#endif

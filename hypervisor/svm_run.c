@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* AMD-V: into the guest and back, and what the exits mean. */
+#include <corbel/state.h>
+
+#include "cpu.h"
+#include "cpu_init.h"
+#include "fpu.h"
+#include "svm.h"
+#include "virt.h"
+#include "x86.h"
+
+#define INJECT_VECTOR_TYPE 0x7ffu /* of CB_INJECT_*, and of EVENTINJ */
+#define INJECT_TYPE 0x700u
+#define INJECT_MASK (INJECT_VECTOR_TYPE | CB_INJECT_ERROR | CB_INJECT_VALID)
+#define VECTOR_BP 3u
+#define VECTOR_OF 4u
+
+/* Lengths of instructions that exist in one encoding, where the hardware does not tell (NRIPS missing). */
+#define LENGTH_VMMCALL 3u
+#define LENGTH_HLT 1u
+#define LENGTH_INVD 2u /* WBINVD too */
+#define LENGTH_MAX 15u
+
+void svm_skip(struct vcpu *v, u32 bytes)
+{
+    struct vmcb *vmcb = svm_vmcb(v);
+
+    vmcb->rip += bytes;
+    vmcb->interrupt_shadow &= ~SVM_SHADOW;
+}
+
+/*
+ * The guest's DR0 to DR3 are in the registers only from its first access to them until the next exit, or while it has breakpoints
+ * armed: then intercept_dr_* is clear.
+ */
+static bool svm_dr_live(const struct vmcb *vmcb)
+{
+    return !vmcb->intercept_dr_write;
+}
+
+static void svm_dr_intercept(struct vmcb *vmcb, u16 what)
+{
+    vmcb->intercept_dr_read = vmcb->intercept_dr_write = what;
+    vmcb->clean &= ~VMCB_CLEAN_INTERCEPTS;
+}
+
+static void svm_dr_enter(struct vmcb *vmcb)
+{
+    if (!svm_dr_live(vmcb)) {
+        if (!(vmcb->dr7 & SVM_DR7_ENABLED))
+            return;
+        svm_dr_intercept(vmcb, 0);
+    }
+    __asm__ volatile("mov %0, %%dr0" : : "r"(vmcb->dr[0]));
+    __asm__ volatile("mov %0, %%dr1" : : "r"(vmcb->dr[1]));
+    __asm__ volatile("mov %0, %%dr2" : : "r"(vmcb->dr[2]));
+    __asm__ volatile("mov %0, %%dr3" : : "r"(vmcb->dr[3]));
+}
+
+static void svm_dr_leave(struct vmcb *vmcb)
+{
+    if (!svm_dr_live(vmcb))
+        return;
+    __asm__ volatile("mov %%dr0, %0" : "=r"(vmcb->dr[0]));
+    __asm__ volatile("mov %%dr1, %0" : "=r"(vmcb->dr[1]));
+    __asm__ volatile("mov %%dr2, %0" : "=r"(vmcb->dr[2]));
+    __asm__ volatile("mov %%dr3, %0" : "=r"(vmcb->dr[3]));
+    if (!(vmcb->dr7 & SVM_DR7_ENABLED))
+        svm_dr_intercept(vmcb, VMCB_INTERCEPT_DR_ADDRESSES);
+}
+
+/* XSETBV leaves the guest on hardware, but not on QEMU: what the guest has set is found out afterwards. */
+static void svm_xcr0_enter(const struct vcpu *v)
+{
+    if (features.xsave && v->xcr0 != fpu_features)
+        xsetbv(v->xcr0);
+}
+
+static void svm_xcr0_leave(struct vcpu *v, const struct vmcb *vmcb)
+{
+    u64 now;
+
+    if (!features.xsave || (v->xcr0 == fpu_features && !(vmcb->cr4 & CR4_OSXSAVE)))
+        return;
+    now = xgetbv();
+    v->xcr0 = now & fpu_features;
+    if (now != fpu_features)
+        xsetbv(fpu_features);
+}
+
+/* V_IRQ only waits for the window, and never comes to be delivered: VINTR leaves the guest first. APM 2, 15.21.4. */
+static void svm_window(struct vmcb *vmcb, bool wanted)
+{
+    u64 vintr = VMCB_VINTR_MASKING | (vmcb->vintr & VMCB_VINTR_TPR);
+
+    if (wanted)
+        vintr |= VMCB_VINTR_IRQ | VMCB_VINTR_PRIORITY | VMCB_VINTR_IGNORE_TPR;
+    if (vintr != vmcb->vintr) {
+        vmcb->vintr = vintr;
+        vmcb->clean &= ~VMCB_CLEAN_VINTR;
+    }
+}
+
+/* IRET ends the time in which no further NMI is taken; the processor does not keep track itself. */
+static void svm_intercept_iret(struct vmcb *vmcb, bool wanted)
+{
+    u32 intercepts = vmcb->intercept1 & ~VMCB_INTERCEPT1_IRET;
+
+    if (wanted)
+        intercepts |= VMCB_INTERCEPT1_IRET;
+    if (intercepts != vmcb->intercept1) {
+        vmcb->intercept1 = intercepts;
+        vmcb->clean &= ~VMCB_CLEAN_INTERCEPTS;
+    }
+}
+
+static void svm_inject(struct vcpu *v, struct vmcb *vmcb)
+{
+    vmcb->event_inj = 0;
+    if (v->inject & CB_INJECT_VALID) {
+        vmcb->event_inj = (v->inject & INJECT_MASK) | (u64)v->inject_error << 32;
+        if ((v->inject & INJECT_TYPE) == CB_INJECT_TYPE_NMI)
+            v->nmi = VCPU_NMI_BLOCKED;
+    }
+    v->inject = 0;
+}
+
+static void svm_enter_prepare(struct vcpu *v, struct vmcb *vmcb)
+{
+    vmcb->rax = v->ctx.regs.rax;
+    if (vmcb->asid != v->tag.tag) {
+        vmcb->asid = v->tag.tag;
+        vmcb->clean &= ~VMCB_CLEAN_ASID;
+    }
+    vmcb->tlb_control = VMCB_TLB_NOTHING;
+    if (v->tag.flush)
+        vmcb->tlb_control = svm_flush_by_asid ? VMCB_TLB_FLUSH_ASID : VMCB_TLB_FLUSH_ALL;
+    svm_window(vmcb, v->want_window);
+    svm_inject(v, vmcb);
+    svm_intercept_iret(vmcb, v->nmi == VCPU_NMI_BLOCKED);
+    svm_dr_enter(vmcb);
+    svm_xcr0_enter(v);
+}
+
+/*
+ * An event whose delivery the exit interrupted is injected again. But the instruction that raises a software interrupt, INT3 or INTO is
+ * executed again, unless the event was injected. APM 2, 15.7.2.
+ */
+static void svm_requeue(struct vcpu *v, const struct vmcb *vmcb, u64 injected)
+{
+    u32 info = (u32)vmcb->exit_int_info, type = info & INJECT_TYPE, vector = CB_INJECT_VECTOR(info);
+    bool soft = type == CB_INJECT_TYPE_SOFT ||
+                (type == CB_INJECT_TYPE_EXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF));
+
+    if (!(info & CB_INJECT_VALID) || (u32)vmcb->exit_code == VMEXIT_INVALID)
+        return;
+    if (soft && (info & INJECT_VECTOR_TYPE) != (injected & INJECT_VECTOR_TYPE))
+        return;
+    if (type == CB_INJECT_TYPE_NMI)
+        v->nmi = VCPU_NMI_OPEN;
+    v->inject = info & INJECT_MASK;
+    v->inject_error = (u32)(vmcb->exit_int_info >> 32);
+}
+
+static void svm_exception_inject(struct vcpu *v, u32 vector, bool error)
+{
+    v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_EXCEPTION | vector | (error ? CB_INJECT_ERROR : 0);
+    v->inject_error = 0;
+}
+
+/*
+ * The exception goes to the VMM, or on to the guest. An event in whose delivery it was raised is lost in the second case, but for an
+ * upcall; #DB and #AC come in between an interrupt and its handler only where a guest lets user mode handle interrupts.
+ */
+static unsigned svm_exception(struct vcpu *v, struct vmcb *vmcb, u32 vector)
+{
+    if (vector == SVM_VECTOR_MC) {
+        __asm__ volatile("int %0" : : "i"(EXCEPTION_MC)); /* the host's handler looks at the banks */
+        return VIRT_EXIT_HANDLED;
+    }
+    if (!(v->exception_bitmap & 1u << vector)) {
+        if (v->inject == (CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector))
+            atomic_store(&v->upcall, 1);
+        svm_exception_inject(v, vector, vector == SVM_VECTOR_AC);
+        return VIRT_EXIT_HANDLED;
+    }
+    v->qual[0] = vector;
+    v->qual[1] = vmcb->exit_info1;
+    if (vector == SVM_VECTOR_PF) {
+        vmcb->cr2 = vmcb->exit_info2; /* an intercepted #PF has not written it (APM 2, 15.12.15) */
+        vmcb->clean &= ~VMCB_CLEAN_CR2;
+    }
+    return CB_EXIT_EXCEPTION;
+}
+
+static unsigned svm_io(struct vcpu *v, const struct vmcb *vmcb)
+{
+    u64 info = vmcb->exit_info1;
+
+    v->qual[0] = (u16)(info >> 16) | VMCB_IO_WIDTH(info) << 16;
+    if (info & VMCB_IO_IN)
+        v->qual[0] |= CB_IO_IN;
+    if (info & VMCB_IO_STRING)
+        v->qual[0] |= CB_IO_STRING;
+    if (info & VMCB_IO_REP)
+        v->qual[0] |= CB_IO_REP;
+    v->qual[1] = vmcb->exit_info2;
+    return CB_EXIT_IO;
+}
+
+static unsigned svm_memory(struct vcpu *v, const struct vmcb *vmcb)
+{
+    u64 info = vmcb->exit_info1, what = CB_MEMORY_READ;
+
+    if (info & VMCB_NPF_WRITE)
+        what = CB_MEMORY_WRITE;
+    else if (info & VMCB_NPF_EXEC)
+        what = CB_MEMORY_EXEC;
+    if (info & VMCB_NPF_PRESENT)
+        what |= CB_MEMORY_PRESENT;
+    if (info & VMCB_NPF_TABLE)
+        what |= CB_MEMORY_TABLE;
+    v->qual[0] = what;
+    v->qual[1] = vmcb->exit_info2;
+    return CB_EXIT_MEMORY;
+}
+
+/*
+ * The hardware refused the state. On QEMU some refusals write the host's state into the save area: its CR3 tells, and
+ * the vCPU is as after power-up then.
+ */
+static unsigned svm_invalid(struct vcpu *v, struct vmcb *vmcb)
+{
+    v->qual[0] = vmcb->exit_code;
+    vmcb->clean = 0;
+    if (vmcb->cr3 == read_cr3()) {
+        svm_reset(vmcb);
+        v->ctx.regs.rax = 0;
+    }
+    return CB_EXIT_INVALID;
+}
+
+static unsigned svm_instruction(struct vcpu *v, u64 which)
+{
+    v->qual[0] = which;
+    return CB_EXIT_INSTRUCTION;
+}
+
+static unsigned svm_rare_exit(struct vcpu *v, struct vmcb *vmcb, u32 code)
+{
+    switch (code) {
+    case VMEXIT_EXCEPTION ... VMEXIT_EXCEPTION_LAST:
+        return svm_exception(v, vmcb, code - VMEXIT_EXCEPTION);
+    case VMEXIT_DR0_READ ... VMEXIT_DR3_READ:
+    case VMEXIT_DR0_WRITE ... VMEXIT_DR3_WRITE:
+        svm_dr_intercept(vmcb, 0);
+        return VIRT_EXIT_HANDLED;
+    case VMEXIT_IRET:
+        v->nmi = VCPU_NMI_IRET;
+        v->nmi_rip = vmcb->rip;
+        return VIRT_EXIT_HANDLED;
+    case VMEXIT_WBINVD:
+    case VMEXIT_INVD:
+        svm_skip(v, v->insn_len ? v->insn_len : LENGTH_INVD);
+        return VIRT_EXIT_HANDLED;
+    case VMEXIT_NMI: /* was taken at STGI */
+    case VMEXIT_INIT:
+        return VIRT_EXIT_HANDLED;
+    case VMEXIT_RDPMC: return svm_instruction(v, CB_INSN_RDPMC);
+    case VMEXIT_MONITOR: return svm_instruction(v, CB_INSN_MONITOR);
+    case VMEXIT_MWAIT:
+    case VMEXIT_MWAIT_ARMED: return svm_instruction(v, CB_INSN_MWAIT);
+    case VMEXIT_XSETBV: return svm_instruction(v, CB_INSN_XSETBV);
+    case VMEXIT_TASK_SWITCH: return svm_instruction(v, CB_INSN_TASK_SWITCH);
+    case VMEXIT_INVLPGA:
+    case VMEXIT_VMRUN:
+    case VMEXIT_VMLOAD ... VMEXIT_SKINIT: return svm_instruction(v, CB_INSN_VIRT);
+    case VMEXIT_SHUTDOWN: return CB_EXIT_SHUTDOWN;
+    case VMEXIT_INVALID: return svm_invalid(v, vmcb);
+    default:
+        v->qual[0] = code;
+        return CB_EXIT_OTHER;
+    }
+}
+
+/* From user mode the call does not exist. */
+static unsigned svm_vmmcall(struct vcpu *v, const struct vmcb *vmcb)
+{
+    if (vmcb->cpl == 0)
+        return VIRT_EXIT_HYPERCALL;
+    svm_exception_inject(v, SVM_VECTOR_UD, false);
+    return VIRT_EXIT_HANDLED;
+}
+
+static unsigned svm_exit(struct vcpu *v, struct vmcb *vmcb)
+{
+    u32 code = (u32)vmcb->exit_code;
+
+    switch (code) {
+    case VMEXIT_INTR:
+        __asm__ volatile("sti; nop; cli" : : : "memory"); /* here it is taken */
+        return VIRT_EXIT_INTERRUPT;
+    case VMEXIT_VMMCALL: return svm_vmmcall(v, vmcb);
+    case VMEXIT_HLT: return CB_EXIT_HLT;
+    case VMEXIT_VINTR: return CB_EXIT_WINDOW;
+    case VMEXIT_NPF: return svm_memory(v, vmcb);
+    case VMEXIT_IOIO: return svm_io(v, vmcb);
+    case VMEXIT_MSR: return vmcb->exit_info1 & 1 ? CB_EXIT_WRMSR : CB_EXIT_RDMSR;
+    case VMEXIT_CPUID: return CB_EXIT_CPUID;
+    default: return svm_rare_exit(v, vmcb, code);
+    }
+}
+
+/* Of the instruction that left the guest; 0: not known. */
+static u32 svm_length(const struct vmcb *vmcb)
+{
+    u32 code = (u32)vmcb->exit_code;
+    u64 length = 0;
+
+    if (code == VMEXIT_IOIO)
+        length = vmcb->exit_info2 - vmcb->rip;
+    else if (code > VMEXIT_VINTR && code < VMEXIT_NPF && vmcb->next_rip)
+        length = vmcb->next_rip - vmcb->rip;
+    if (length && length <= LENGTH_MAX)
+        return (u32)length;
+    switch (code) {
+    case VMEXIT_VMMCALL: return LENGTH_VMMCALL;
+    case VMEXIT_HLT: return LENGTH_HLT;
+    default: return 0;
+    }
+}
+
+unsigned svm_run(struct vcpu *v)
+{
+    struct vmcb *vmcb = svm_vmcb(v);
+    struct svm_cpu *s = cpu.virt;
+    u64 injected;
+
+    svm_enter_prepare(v, vmcb);
+    injected = vmcb->event_inj;
+    svm_enter(&v->ctx.regs, physical(vmcb), physical(s->host));
+    v->ctx.regs.rax = vmcb->rax;
+    vmcb->clean = VMCB_CLEAN_ALL;
+    svm_xcr0_leave(v, vmcb);
+    svm_dr_leave(vmcb);
+    svm_requeue(v, vmcb, injected);
+    if (v->nmi == VCPU_NMI_IRET && vmcb->rip != v->nmi_rip)
+        v->nmi = VCPU_NMI_OPEN;
+    v->insn_len = svm_length(vmcb);
+    v->qual[0] = v->qual[1] = 0;
+    return svm_exit(v, vmcb);
+}

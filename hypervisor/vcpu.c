@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* vCPUs as objects: creation, exit portals, death. */
+#include "vcpu.h"
+
+#include "account.h"
+#include "call.h"
+#include "derive.h"
+#include "domain.h"
+#include "event.h"
+#include "fpu.h"
+#include "portal.h"
+#include "reap.h"
+#include "space.h"
+#include "thread.h"
+#include "tsc.h"
+#include "virt.h"
+
+#define VCPU_PAGES 2u       /* in the guest's space: event page, UTCB */
+#define UPCALL_VECTOR 0xf3u /* until the VMM sets one */
+#define EVENTS_BATCH 32u    /* unbound under one hold of the lock */
+
+/* What vcpu_create was asked for. */
+struct request {
+    struct account *account;
+    struct domain *domain;
+    struct slot *dst;
+    u32 cpu, number;
+    u64 address;
+};
+
+static status_t request_check(const struct regs *r, struct request *q)
+{
+    struct slot *account;
+    status_t status = call_domain(HIGH(r->rsi), CB_RIGHT_POPULATE, 1, &q->domain);
+
+    if (!status)
+        status = call_slot(CALL_SEL(r), CB_TYPE_ACCOUNT, CB_RIGHT_PAY, 0, &account);
+    if (status)
+        return status;
+    q->account = slot_word_object(slot_word(account));
+    q->cpu = LOW(r->rdx);
+    q->number = HIGH(r->rdx);
+    q->address = r->r8;
+    if (!q->domain->guest)
+        return FAULT(BAD_CAP, 1);
+    if (q->cpu >= cpu_count)
+        return FAULT(BAD_CPU, 2);
+    if (!cpu_of(q->cpu)->virt)
+        return FAULT(UNSUPPORTED, 0);
+    if (q->number >= CB_GUEST_VCPUS)
+        return FAULT(BAD_PARAM, 2);
+    if (!is_aligned(q->address, PAGE_SIZE) ||
+        q->address > space_end(&q->domain->space) - VCPU_PAGES * PAGE_SIZE)
+        return FAULT(BAD_PARAM, 3);
+    if (q->domain->vcpus[q->number])
+        return FAULT(OCCUPIED, 2);
+    status = slot_derivable(q->account->obj.root);
+    if (!status)
+        status = call_destination(r->rsi & UINT32_MAX, 1, &q->dst);
+    return status;
+}
+
+static void vcpu_release(struct vcpu *v)
+{
+    struct account *a = v->ctx.obj.account;
+
+    virt->vcpu_free(v);
+    if (v->ctx.fpu)
+        account_page_free(a, v->ctx.fpu);
+    if (v->ctx.utcb)
+        account_page_free(a, v->ctx.utcb);
+    if (v->page)
+        account_page_free(a, v->page);
+    account_object_free(&v->ctx.obj);
+}
+
+static struct vcpu *vcpu_alloc(const struct request *q)
+{
+    struct account *a = q->account;
+    struct vcpu *v = account_object(a, sizeof(*v), CB_TYPE_VCPU);
+
+    if (!v)
+        return NULL;
+    ctx_init(&v->ctx, q->domain, q->cpu);
+    list_init(&v->events);
+    v->ctx.fpu = account_page(a);
+    v->ctx.utcb = account_page(a);
+    v->page = account_page(a);
+    if (v->ctx.fpu && v->ctx.utcb && v->page && virt->vcpu_init(v))
+        return v;
+    vcpu_release(v);
+    return NULL;
+}
+
+static void vcpu_init(struct vcpu *v, const struct request *q)
+{
+    fpu_init_state(v->ctx.fpu);
+    v->ctx.timer.kind = TIMER_VCPU;
+    v->ctx.utcb_address = q->address + PAGE_SIZE;
+    v->number = q->number;
+    v->tag_identity = tlb_identity();
+    v->upcall_vector = UPCALL_VECTOR;
+    v->xcr0 = 1; /* as after power-up: x87 alone */
+    v->page->cpu = q->number;
+    v->page->tsc_khz = tsc_khz;
+}
+
+/* The page that is `index` pages behind the vCPU's address, visible to the guest from now on. */
+static status_t vcpu_map(struct vcpu *v, u32 index, const void *page)
+{
+    struct domain *d = v->ctx.domain;
+    status_t status = space_map(&d->space, d->obj.account, v->ctx.utcb_address - PAGE_SIZE + index * PAGE_SIZE,
+                                physical(page), 1, CB_MAP_READ | CB_MAP_WRITE, MEM_WB);
+
+    if (!status)
+        v->mapped++;
+    return CB_STATUS_CODE(status) == CB_OCCUPIED ? FAULT(OCCUPIED, 3) : status;
+}
+
+static status_t vcpu_create_locked(struct regs *r)
+{
+    struct request q;
+    struct vcpu *v;
+    status_t status = request_check(r, &q);
+
+    if (!status)
+        status = domain_add_cpu(q.domain, q.cpu);
+    if (status)
+        return status;
+    v = vcpu_alloc(&q);
+    if (!v)
+        return FAULT(NO_MEMORY, 0);
+    vcpu_init(v, &q);
+    status = vcpu_map(v, 0, v->page);
+    if (status) {
+        vcpu_release(v);
+        return status;
+    }
+    status = vcpu_map(v, 1, v->ctx.utcb);
+    if (status) {
+        reap_object(&v->ctx.obj); /* the guest may use its event page already: as if it had lived */
+        return status;
+    }
+    list_append(&q.domain->contexts, &v->ctx.domain_node);
+    __atomic_store_n(&q.domain->vcpus[v->number], v, __ATOMIC_RELEASE);
+    call_install(q.dst, &v->ctx.obj, 0);
+    return CB_OK;
+}
+
+status_t vcpu_create(struct regs *r)
+{
+    status_t status;
+
+    if (!virt)
+        return FAULT(UNSUPPORTED, 0);
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    lock_take(&tree_lock);
+    status = vcpu_create_locked(r);
+    lock_drop(&tree_lock);
+    return status;
+}
+
+static status_t vcpu_exit_locked(struct regs *r)
+{
+    u64 class = r->rsi;
+    struct slot *slot, *source = NULL;
+    struct vcpu *v;
+    status_t status = call_slot(CALL_SEL(r), CB_TYPE_VCPU, CB_RIGHT_CONTROL, 0, &slot);
+
+    if (status)
+        return status;
+    v = slot_word_object(slot_word(slot));
+    if (class >= CB_EXIT_COUNT)
+        return FAULT(BAD_PARAM, 1);
+    if (LOW(r->rdx) != CB_SEL_NULL) {
+        const struct portal *p;
+
+        status = call_slot(LOW(r->rdx), CB_TYPE_PORTAL, CB_RIGHT_CALL, 2, &source);
+        if (!status)
+            status = slot_derivable(source);
+        if (status)
+            return status;
+        p = slot_word_object(slot_word(source));
+        if (p->handler->ctx.cpu != v->ctx.cpu)
+            return FAULT(BAD_CPU, 2);
+    }
+    slot = &v->exits[class];
+    if (slot_used(slot))
+        (void)slot_remove(slot); /* a derived portal capability: nothing below it, no tombstone */
+    if (source)
+        derive_inside(slot, source);
+    return CB_OK;
+}
+
+status_t vcpu_exit(struct regs *r)
+{
+    status_t status;
+
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    lock_take(&tree_lock);
+    status = vcpu_exit_locked(r);
+    lock_drop(&tree_lock);
+    return status;
+}
+
+/* Cuts off all but the events. */
+static void vcpu_cut(struct vcpu *v)
+{
+    struct domain *d = v->ctx.domain;
+
+    v->dead = true;
+    for (unsigned i = 0; i < CB_EXIT_COUNT; i++) {
+        if (slot_used(&v->exits[i]))
+            (void)slot_remove(&v->exits[i]);
+    }
+    for (u32 i = 0; i < v->mapped; i++)
+        space_unmap(&d->space, v->ctx.utcb_address - PAGE_SIZE + i * PAGE_SIZE, 1);
+    if (d->vcpus[v->number] == v)
+        __atomic_store_n(&d->vcpus[v->number], NULL, __ATOMIC_RELAXED);
+    list_remove(&v->ctx.domain_node);
+    ctx_post(&v->ctx, CTX_OP_KILL);
+}
+
+bool vcpu_kill(struct vcpu *v)
+{
+    if (!v->dead)
+        vcpu_cut(v);
+    for (unsigned n = 0; n < EVENTS_BATCH && !list_empty(&v->events); n++) {
+        struct event *e = CONTAINER_OF(v->events.next, struct event, vcpu_node);
+
+        list_remove(&e->vcpu_node);
+        atomic_store(&e->vcpu, NULL);
+    }
+    return list_empty(&v->events);
+}
+
+void vcpu_free(struct vcpu *v)
+{
+    vcpu_release(v);
+}

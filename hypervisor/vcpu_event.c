@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What reaches a vCPU from outside without its VMM: upcalls, wake-ups, its timer, TLB flushes.
+ *
+ * A vCPU on its way into the guest or to sleep writes `mode` and then looks for news; whoever has news writes it and then
+ * looks at `mode`, all sequentially consistent: so at least one of them sees the other.
+ *
+ * The event page is the guest's to write at any time: atomic accesses only, and nothing that it says matters to anybody else.
+ */
+#include "call.h"
+#include "cpu.h"
+#include "domain.h"
+#include "reap.h"
+#include "timer.h"
+#include "vcpu.h"
+#include "virt.h"
+#include "x86.h"
+
+/* Counts flushes of guest TLBs: a vCPU that entered the guest at `entered` has carried out all up to then. */
+static _Atomic u64 flush_clock;
+
+static void page_raise(struct cb_event_page *page)
+{
+    __atomic_store_n(&page->upcall, 1, __ATOMIC_SEQ_CST);
+}
+
+/* An upcall is due: tells the vCPU, unless somebody already has. */
+static void vcpu_raise(struct vcpu *v)
+{
+    page_raise(v->page);
+    if (atomic_exchange(&v->upcall, 1))
+        return;
+    switch ((enum vcpu_mode)atomic_load(&v->mode)) {
+    case VCPU_INSIDE:
+        if (v->ctx.cpu != cpu.id)
+            cpu_kick(v->ctx.cpu);
+        break;
+    case VCPU_HALTED:
+        ctx_post(&v->ctx, CTX_OP_WAKE);
+        break;
+    case VCPU_OUT:
+        break;
+    }
+}
+
+void vcpu_signal(struct vcpu *v, u32 port)
+{
+    u64 bit = 1ull << port % 64;
+    u32 word = port / 64 % CB_PORT_WORDS;
+
+    __atomic_fetch_or(&v->page->pending[word], bit, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&v->page->mask[word], __ATOMIC_SEQ_CST) & bit)
+        return;
+    __atomic_fetch_or(&v->page->summary, 1ull << word, __ATOMIC_SEQ_CST);
+    vcpu_raise(v);
+}
+
+bool vcpu_upcall_due(struct vcpu *v)
+{
+    if (!atomic_load(&v->upcall))
+        return false;
+    /* The guest may have looked by itself: then nothing is due. Somebody may raise again in between, so take it back first. */
+    atomic_store(&v->upcall, 0);
+    if (!__atomic_load_n(&v->page->upcall, __ATOMIC_SEQ_CST))
+        return atomic_load(&v->upcall);
+    atomic_store(&v->upcall, 1);
+    return true;
+}
+
+void vcpu_announce_entry(struct vcpu *v)
+{
+    atomic_store(&v->mode, VCPU_INSIDE);
+    atomic_store(&v->entered, atomic_load(&flush_clock));
+}
+
+bool vcpu_halt(struct vcpu *v, bool deaf)
+{
+    v->counters[VCPU_COUNT_HALT]++;
+    if (!deaf) {
+        atomic_store(&v->mode, VCPU_HALTED);
+        if (vcpu_upcall_due(v)) {
+            atomic_store(&v->mode, VCPU_OUT);
+            return false;
+        }
+    }
+    ctx_block(&v->ctx, CTX_WAITING);
+    return true;
+}
+
+static void vcpu_resume(struct vcpu *v)
+{
+    atomic_store(&v->mode, VCPU_OUT);
+    v->ctx.state = CTX_READY;
+    ctx_unblock(&v->ctx);
+}
+
+void vcpu_wake(struct vcpu *v)
+{
+    if (v->ctx.state == CTX_WAITING && atomic_load(&v->mode) == VCPU_HALTED && vcpu_upcall_due(v))
+        vcpu_resume(v);
+}
+
+void vcpu_recall(struct vcpu *v)
+{
+    v->recalled = true;
+    if (v->ctx.state == CTX_WAITING)
+        vcpu_resume(v);
+    else if (v->ctx.state == CTX_CALLING && !v->ctx.partner_is_exit)
+        ctx_abort(&v->ctx);
+}
+
+void vcpu_timer(struct vcpu *v)
+{
+    vcpu_signal(v, CB_PORT_TIMER);
+}
+
+/* The calls. */
+
+static struct vcpu *caller(void)
+{
+    return ctx_is_vcpu(cpu.current) ? vcpu_of(cpu.current) : NULL;
+}
+
+status_t vcpu_do_halt(struct regs *r)
+{
+    struct vcpu *v = caller();
+
+    if (!v)
+        return FAULT(BAD_CALL, 0);
+    if (CALL_FLAGS(r) & ~CB_HALT_ENABLE)
+        return FAULT(BAD_PARAM, 0);
+    if (CALL_FLAGS(r) & CB_HALT_ENABLE)
+        virt->enable_interrupts(v);
+    /* The call is over before it blocks: waking up only lets the guest go on. */
+    r->rax = CB_OK;
+    vcpu_call_done(v);
+    return vcpu_halt(v, false) ? CALL_BLOCKED : CB_OK;
+}
+
+status_t vcpu_do_timer(struct regs *r)
+{
+    struct vcpu *v = caller();
+    u64 now, ahead;
+
+    if (!v)
+        return FAULT(BAD_CALL, 0);
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    timerq_remove(&cpu.timers, &v->ctx.timer);
+    if (r->rsi == CB_DEADLINE_NONE)
+        return CB_OK;
+    now = rdtsc();
+    if (r->rsi <= now + v->tsc_offset) {
+        vcpu_timer(v);
+        return CB_OK;
+    }
+    ahead = r->rsi - (now + v->tsc_offset);
+    timerq_insert(&cpu.timers, &v->ctx.timer, ahead < UINT64_MAX - now ? now + ahead : UINT64_MAX - 1);
+    if (v->ctx.timer.when < cpu.armed)
+        timer_arm(v->ctx.timer.when);
+    return CB_OK;
+}
+
+status_t vcpu_do_upcall(struct regs *r)
+{
+    struct vcpu *v = caller();
+    u64 summary = 0;
+
+    if (!v)
+        return FAULT(BAD_CALL, 0);
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    for (u32 word = 0; word < CB_PORT_WORDS; word++) {
+        u64 pending = __atomic_load_n(&v->page->pending[word], __ATOMIC_RELAXED);
+
+        if (pending & ~__atomic_load_n(&v->page->mask[word], __ATOMIC_RELAXED))
+            summary |= 1ull << word;
+    }
+    if (summary) {
+        __atomic_fetch_or(&v->page->summary, summary, __ATOMIC_SEQ_CST);
+        vcpu_raise(v);
+    }
+    return CB_OK;
+}
+
+/* Begins the flush of one vCPU; true: it is in the guest, and has been interrupted. */
+static bool flush_begin(struct vcpu *v)
+{
+    if (atomic_load(&v->mode) != VCPU_INSIDE)
+        return false;
+    cpu_kick(v->ctx.cpu);
+    return true;
+}
+
+/* Can `v` still use translations from before the flush `clock`? */
+static bool flush_awaited(struct vcpu *v, u64 clock)
+{
+    return atomic_load(&v->mode) == VCPU_INSIDE && atomic_load(&v->entered) < clock;
+}
+
+static struct vcpu *domain_vcpu(struct domain *d, u64 mask, u32 number)
+{
+    return mask & 1ull << number ? __atomic_load_n(&d->vcpus[number], __ATOMIC_ACQUIRE) : NULL;
+}
+
+/*
+ * A vCPU that is not in the guest flushes at its next entry; those that are leave it within an interrupt's time, and only
+ * they are waited for, with interrupts open. Made again after an interruption, the call merely flushes once more.
+ */
+status_t vcpu_do_tlb_flush(struct regs *r)
+{
+    u64 word, clock, mask = r->rsi, waiting = 0;
+    struct domain *d;
+    struct vcpu *v;
+    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_DOMAIN, CB_RIGHT_FLUSH, 0, &word);
+
+    if (!caller())
+        return FAULT(BAD_CALL, 0);
+    if (status)
+        return status;
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    d = slot_word_object(word);
+    for (u32 i = 0; i < CB_GUEST_VCPUS; i++) {
+        v = domain_vcpu(d, mask, i);
+        if (v)
+            atomic_fetch_add(&v->flushes, 1);
+    }
+    clock = atomic_fetch_add(&flush_clock, 1) + 1;
+    for (u32 i = 0; i < CB_GUEST_VCPUS; i++) {
+        v = domain_vcpu(d, mask, i);
+        if (v && flush_begin(v))
+            waiting |= 1ull << i;
+    }
+    for (u32 i = 0; i < CB_GUEST_VCPUS; i++) {
+        v = domain_vcpu(d, waiting, i);
+        while (v && flush_awaited(v, clock)) {
+            cpu_pause();
+            if (kernel_preempt())
+                return CALL_AGAIN;
+        }
+    }
+    return CB_OK;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Into the guest and back. Runs with interrupts off; a physical interrupt ends guest mode, is taken, and leaves its traces in
+ * cpu.hazards, v->upcall or v->flushes, which are looked at before the next entry.
+ */
+#include "call.h"
+#include "cpu.h"
+#include "domain.h"
+#include "fpu.h"
+#include "log.h"
+#include "portal.h"
+#include "vcpu.h"
+#include "virt.h"
+
+static const char *exit_name(unsigned class)
+{
+    switch (class) {
+#define EXIT_NAME(number, name) \
+    case number: return #name;
+        CB_EXITS(EXIT_NAME)
+#undef EXIT_NAME
+    default: return "?";
+    }
+}
+
+/* Sends an exit to the VMM. Without a portal for it the vCPU has come to its end. */
+static void vcpu_deliver(struct vcpu *v, unsigned class)
+{
+    u64 word = slot_word(&v->exits[class]);
+
+    v->counters[class]++;
+    if (slot_word_type(word) == CB_TYPE_PORTAL && ipc_exit(&v->ctx, slot_word_object(word), class))
+        return;
+    log_printf("corbel: a vCPU (number %u) stops: exit %s has no portal (%lx, %lx)", v->number, exit_name(class), v->qual[0],
+               v->qual[1]);
+    ctx_block(&v->ctx, CTX_STOPPED);
+}
+
+/* What the next entry injects, unless something is in the queue already: the upcall, now or when an interrupt can be taken. */
+static void vcpu_prepare_upcall(struct vcpu *v)
+{
+    v->want_window = v->window_to_vmm;
+    if (!(v->ctrl & CB_CTRL_UPCALL) || !atomic_load(&v->upcall))
+        return;
+    if ((v->inject & CB_INJECT_VALID) || !virt->interruptible(v)) {
+        v->want_window = true;
+    } else if (vcpu_upcall_due(v)) {
+        atomic_store(&v->upcall, 0);
+        v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector;
+        v->counters[VCPU_COUNT_UPCALL]++;
+    }
+}
+
+/* False: something else must be done first. */
+static bool vcpu_enter(struct vcpu *v, unsigned *class)
+{
+    u64 generation;
+
+    vcpu_announce_entry(v);
+    /* Whoever sets a hazard, an upcall or a flush after this has seen VCPU_INSIDE, and its interrupt ends guest mode. */
+    if (atomic_load(&cpu.hazards)) {
+        atomic_store_explicit(&v->mode, VCPU_OUT, memory_order_release);
+        return false;
+    }
+    /* Pairs with the release in space_unmap(). */
+    generation = atomic_load(&v->ctx.domain->space.generation) + atomic_load(&v->flushes);
+    v->tag = tlb_enter(&cpu.asids, v->tag_identity, generation, &v->tag_hint);
+    vcpu_prepare_upcall(v);
+    fpu_take(&v->ctx);
+    *class = virt->run(v);
+    atomic_store_explicit(&v->mode, VCPU_OUT, memory_order_release);
+    return true;
+}
+
+/* HLT: it waits for an interrupt, and the only ones are upcalls. */
+static void vcpu_hlt(struct vcpu *v)
+{
+    if (v->ctrl & CB_CTRL_HLT) {
+        vcpu_deliver(v, CB_EXIT_HLT);
+        return;
+    }
+    virt->skip(v, v->insn_len);
+    (void)vcpu_halt(v, !virt->interruptible(v));
+}
+
+static void vcpu_handle(struct vcpu *v, unsigned class)
+{
+    switch (class) {
+    case VIRT_EXIT_INTERRUPT:
+        v->counters[VCPU_COUNT_INTERRUPT]++;
+        break;
+    case VIRT_EXIT_HYPERCALL:
+        v->counters[VCPU_COUNT_HYPERCALL]++;
+        v->in_call = true;
+        break;
+    case VIRT_EXIT_HANDLED:
+        v->counters[VCPU_COUNT_OTHER]++;
+        break;
+    case CB_EXIT_HLT:
+        vcpu_hlt(v);
+        break;
+    case CB_EXIT_WINDOW:
+        v->counters[VCPU_COUNT_WINDOW]++;
+        if (!v->window_to_vmm)
+            break;
+        v->window_to_vmm = false;
+        vcpu_deliver(v, CB_EXIT_WINDOW);
+        break;
+    default:
+        vcpu_deliver(v, class);
+        break;
+    }
+}
+
+/* What must go to the VMM before the guest may go on. False: nothing. */
+static bool vcpu_deliver_first(struct vcpu *v)
+{
+    if (!v->started) {
+        vcpu_deliver(v, CB_EXIT_START);
+    } else if (v->recalled) {
+        v->recalled = false;
+        vcpu_deliver(v, CB_EXIT_RECALL);
+    } else if (v->nmi_window_to_vmm && v->nmi == VCPU_NMI_OPEN) {
+        v->nmi_window_to_vmm = false;
+        vcpu_deliver(v, CB_EXIT_NMI_WINDOW);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+void vcpu_run(struct vcpu *v)
+{
+    unsigned class;
+
+    while (cpu.current == &v->ctx) {
+        if (vcpu_deliver_first(v))
+            return;
+        if (v->in_call) {
+            call_dispatch();
+            if (v->in_call)
+                return;
+        } else {
+            if (!vcpu_enter(v, &class))
+                return;
+            vcpu_handle(v, class);
+        }
+    }
+}
+
+void vcpu_call_done(struct vcpu *v)
+{
+    if (!v->in_call)
+        return;
+    v->in_call = false;
+    virt->skip(v, v->insn_len);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A vCPU's state in messages: the part that does not depend on the vendor. See virt.h for the rest. */
+#include "fpu.h"
+#include "vcpu.h"
+#include "virt.h"
+
+#define VECTOR_NMI 2u
+#define VECTOR_MC 18u
+#define VECTOR_LAST 30u /* the last exception that can be injected; 31 is reserved */
+#define UPCALL_FIRST 32u
+
+#define INJECT_TYPE 0x700u
+#define INJECT_VECTOR 0xffu
+
+#define XCR0_X87 (1ull << 0)
+#define XCR0_SSE (1ull << 1)
+#define XCR0_AVX (1ull << 2)
+#define XCR0_MPX (3ull << 3)
+#define XCR0_AVX512 (7ull << 5)
+#define XCR0_AMX (3ull << 17)
+
+/* One field of a message, read once. */
+#define IN(field) (*(const volatile __typeof__(in->field) *)&in->field)
+
+static void general_get(const struct regs *r, u32 groups, struct cb_state *out)
+{
+    if (groups & CB_GROUP_ACDB) {
+        out->rax = r->rax;
+        out->rcx = r->rcx;
+        out->rdx = r->rdx;
+        out->rbx = r->rbx;
+    }
+    if (groups & CB_GROUP_BSD) {
+        out->rbp = r->rbp;
+        out->rsi = r->rsi;
+        out->rdi = r->rdi;
+    }
+    if (groups & CB_GROUP_R8_R15) {
+        out->r8 = r->r8;
+        out->r9 = r->r9;
+        out->r10 = r->r10;
+        out->r11 = r->r11;
+        out->r12 = r->r12;
+        out->r13 = r->r13;
+        out->r14 = r->r14;
+        out->r15 = r->r15;
+    }
+}
+
+static void general_put(struct regs *r, u32 groups, const struct cb_state *in)
+{
+    if (groups & CB_GROUP_ACDB) {
+        r->rax = in->rax;
+        r->rcx = in->rcx;
+        r->rdx = in->rdx;
+        r->rbx = in->rbx;
+    }
+    if (groups & CB_GROUP_BSD) {
+        r->rbp = in->rbp;
+        r->rsi = in->rsi;
+        r->rdi = in->rdi;
+    }
+    if (groups & CB_GROUP_R8_R15) {
+        r->r8 = in->r8;
+        r->r9 = in->r9;
+        r->r10 = in->r10;
+        r->r11 = in->r11;
+        r->r12 = in->r12;
+        r->r13 = in->r13;
+        r->r14 = in->r14;
+        r->r15 = in->r15;
+    }
+}
+
+static void inject_get(const struct vcpu *v, struct cb_state *out)
+{
+    out->inject = v->inject;
+    if (v->window_to_vmm)
+        out->inject |= CB_INJECT_WINDOW;
+    if (v->nmi_window_to_vmm)
+        out->inject |= CB_INJECT_NMI_WINDOW;
+    out->inject_error = v->inject_error;
+    if (v->nmi != VCPU_NMI_OPEN)
+        out->blocked |= CB_BLOCKED_NMI;
+    out->upcall_vector = v->upcall_vector;
+}
+
+/* What the hardware would take; 0: nothing is injected. */
+static u32 inject_check(u32 inject)
+{
+    u32 vector = inject & INJECT_VECTOR, type = inject & INJECT_TYPE, error = 0;
+
+    if (!(inject & CB_INJECT_VALID))
+        return 0;
+    switch (type) {
+    case CB_INJECT_TYPE_INTR:
+    case CB_INJECT_TYPE_SOFT:
+        break;
+    case CB_INJECT_TYPE_NMI:
+        vector = VECTOR_NMI;
+        break;
+    case CB_INJECT_TYPE_EXCEPTION:
+        if (vector == VECTOR_NMI || vector > VECTOR_LAST)
+            return 0;
+        error = inject & CB_INJECT_ERROR;
+        break;
+    default:
+        return 0;
+    }
+    return CB_INJECT_VALID | type | vector | error;
+}
+
+static void inject_put(struct vcpu *v, const struct cb_state *in)
+{
+    u32 inject = IN(inject), vector = IN(upcall_vector);
+
+    v->inject = inject_check(inject);
+    v->inject_error = IN(inject_error);
+    v->window_to_vmm = inject & CB_INJECT_WINDOW;
+    v->nmi_window_to_vmm = inject & CB_INJECT_NMI_WINDOW;
+    if (!(IN(blocked) & CB_BLOCKED_NMI))
+        v->nmi = VCPU_NMI_OPEN;
+    else if (v->nmi == VCPU_NMI_OPEN)
+        v->nmi = VCPU_NMI_BLOCKED;
+    if (vector >= UPCALL_FIRST && vector <= INJECT_VECTOR)
+        v->upcall_vector = vector;
+}
+
+/* SDM 1, 13.3: what XSETBV takes. */
+static bool xcr0_valid(u64 x)
+{
+    u64 mpx = x & XCR0_MPX, avx512 = x & XCR0_AVX512, amx = x & XCR0_AMX;
+
+    return !(x & ~fpu_features) && (x & XCR0_X87) && (!(x & XCR0_AVX) || (x & XCR0_SSE)) &&
+           (!mpx || mpx == XCR0_MPX) && (!avx512 || (avx512 == XCR0_AVX512 && (x & XCR0_AVX))) &&
+           (!amx || amx == XCR0_AMX);
+}
+
+static void control_put(struct vcpu *v, const struct cb_state *in)
+{
+    u64 xcr0 = IN(xcr0);
+
+    v->ctrl = IN(ctrl) & (CB_CTRL_HLT | CB_CTRL_UPCALL);
+    v->exception_bitmap = IN(exception_bitmap) & ~(1u << VECTOR_NMI | 1u << VECTOR_MC);
+    v->tsc_offset = IN(tsc_offset);
+    if (xcr0_valid(xcr0))
+        v->xcr0 = xcr0;
+}
+
+void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out)
+{
+    general_get(&v->ctx.regs, groups, out);
+    virt->get(v, groups, out);
+    if (groups & CB_GROUP_RIP)
+        out->insn_len = v->insn_len;
+    if (groups & CB_GROUP_QUAL) {
+        out->qual[0] = v->qual[0];
+        out->qual[1] = v->qual[1];
+        out->qual[2] = v->qual[2];
+    }
+    if (groups & CB_GROUP_INJECT)
+        inject_get(v, out);
+    if (groups & CB_GROUP_CTRL) {
+        out->ctrl = v->ctrl;
+        out->exception_bitmap = v->exception_bitmap;
+        out->xcr0 = v->xcr0;
+        out->tsc_offset = v->tsc_offset;
+    }
+}
+
+void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in)
+{
+    general_put(&v->ctx.regs, groups, in);
+    if (groups & CB_GROUP_INJECT)
+        inject_put(v, in);
+    if (groups & CB_GROUP_CTRL)
+        control_put(v, in);
+    virt->put(v, groups, in);
+    if (groups & CB_GROUP_RIP) {
+        v->started = true;
+        v->in_call = false; /* it goes on from the new place, and makes the call again if that is a call */
+        v->ctx.grace_rounds = 0;
+    }
+}
