@@ -75,7 +75,7 @@ kernel_make() {
     command -v ccache >/dev/null && cc="ccache $cc"
     # The caller's make must not meddle: its CC and flags are not for the kernel.
     env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS LC_ALL=C \
-        KBUILD_BUILD_TIMESTAMP="@${SOURCE_DATE_EPOCH:-0}" \
+        KBUILD_BUILD_TIMESTAMP="$(LC_ALL=C date -u -d "@${SOURCE_DATE_EPOCH:-0}")" \
         KBUILD_BUILD_USER=corbel KBUILD_BUILD_HOST=corbel KBUILD_BUILD_VERSION=1 \
         make -C "$LINUX" --no-print-directory -j"$JOBS" CC="$cc" HOSTCC="${cc}" LOCALVERSION= \
         CORBEL_ABI="$(cd "$here/../hypercall-abi" && pwd)" "$@"
