@@ -16,8 +16,6 @@
 #include "virt.h"
 
 #define VCPU_PAGES 2u       /* in the guest's space: event page, UTCB */
-#define UPCALL_VECTOR 0xf3u /* until the VMM sets one */
-#define EVENTS_BATCH 32u    /* unbound under one hold of the lock */
 
 /* What vcpu_create was asked for. */
 struct request {
@@ -99,7 +97,7 @@ static void vcpu_init(struct vcpu *v, const struct request *q)
     v->ctx.utcb_address = q->address + PAGE_SIZE;
     v->number = q->number;
     v->tag_identity = tlb_identity();
-    v->upcall_vector = UPCALL_VECTOR;
+    v->upcall_vector = CB_GUEST_UPCALL_VECTOR;
     v->xcr0 = 1; /* as after power-up: x87 alone */
     v->page->cpu = q->number;
     v->page->tsc_khz = tsc_khz;
@@ -205,15 +203,19 @@ status_t vcpu_exit(struct regs *r)
     return status;
 }
 
-/* Cuts off all but the events. */
-static void vcpu_cut(struct vcpu *v)
+void vcpu_kill(struct vcpu *v)
 {
     struct domain *d = v->ctx.domain;
 
-    v->dead = true;
     for (unsigned i = 0; i < CB_EXIT_COUNT; i++) {
         if (slot_used(&v->exits[i]))
             (void)slot_remove(&v->exits[i]);
+    }
+    while (!list_empty(&v->events)) {
+        struct event *e = CONTAINER_OF(v->events.next, struct event, vcpu_node);
+
+        list_remove(&e->vcpu_node);
+        atomic_store(&e->vcpu, NULL);
     }
     for (u32 i = 0; i < v->mapped; i++)
         space_unmap(&d->space, v->ctx.utcb_address - PAGE_SIZE + i * PAGE_SIZE, 1);
@@ -221,19 +223,6 @@ static void vcpu_cut(struct vcpu *v)
         __atomic_store_n(&d->vcpus[v->number], NULL, __ATOMIC_RELAXED);
     list_remove(&v->ctx.domain_node);
     ctx_post(&v->ctx, CTX_OP_KILL);
-}
-
-bool vcpu_kill(struct vcpu *v)
-{
-    if (!v->dead)
-        vcpu_cut(v);
-    for (unsigned n = 0; n < EVENTS_BATCH && !list_empty(&v->events); n++) {
-        struct event *e = CONTAINER_OF(v->events.next, struct event, vcpu_node);
-
-        list_remove(&e->vcpu_node);
-        atomic_store(&e->vcpu, NULL);
-    }
-    return list_empty(&v->events);
 }
 
 void vcpu_free(struct vcpu *v)

@@ -47,7 +47,7 @@ static void reset(struct cb_state *state)
     state->ss = state->ds = state->es = state->fs = state->gs = data;
     state->ldtr.attr = ATTR_UNUSABLE;
     state->tr = (struct cb_segment){0, ATTR_TSS, 0x67, 0};
-    state->upcall_vector = MACHINE_UPCALL_VECTOR;
+    state->upcall_vector = CB_GUEST_UPCALL_VECTOR;
     state->ctrl = CB_CTRL_UPCALL;
     state->xcr0 = 1; /* x87: the architecture's minimum */
 }

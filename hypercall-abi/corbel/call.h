@@ -82,7 +82,7 @@ enum cb_call {
 #define CB_MAP_WRITE 0x2u
 #define CB_MAP_EXEC 0x4u
 #define CB_HALT_ENABLE 0x1u        /* halt: set RFLAGS.IF before returning */
-#define CB_DEADLINE_NONE UINT64_MAX /* wait, timer: never */
+#define CB_DEADLINE_NONE (~0ull)     /* wait, timer: never */
 
 /* thread_set: what is set. */
 #define CB_THREAD_FS_BASE 0u       /* value: the address FS base points to, canonical, user half */

@@ -4,6 +4,7 @@
  * console. Two byte rings, each with one producer and one consumer on free-running indices. A producer
  * writes data, then its index (release); then signals the other side's event. Either side treats the
  * other's index as hostile: more than the ring's size outstanding means broken, and is taken as empty.
+ * After it has read input, the client signals too: the server may have waited for room.
  */
 #ifndef CORBEL_CONSOLE_H
 #define CORBEL_CONSOLE_H

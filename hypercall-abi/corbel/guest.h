@@ -36,6 +36,8 @@
 
 #define CB_GUEST_VCPUS 48u
 
+#define CB_GUEST_UPCALL_VECTOR 0xf3u /* the vector of upcalls, unless the guest's VMM sets another one */
+
 /* Kinds of interrupts between vCPUs; the port of each on its receiver. */
 #define CB_IPI_RESCHEDULE 0u
 #define CB_IPI_CALL 1u
@@ -50,7 +52,8 @@
  *   PANIC              word 1: bytes of text in the UTCB's words; does not return
  *   START              word 1: vCPU number, word 2: entry point, word 3: cr3. The vCPU starts in 64-bit mode
  *                      with paging (CR0 = PG|AM|WP|NE|ET|MP|PE, CR4 = PAE, EFER = LMA|LME|SCE|NXE), flat
- *                      segments, interrupts off, and zero in all general registers.
+ *                      segments (CS 0x10, data 0x18, no descriptor table), interrupts off, and zero in all general
+ *                      registers.
  *   STOP               the calling vCPU; returns (from START's entry) when another vCPU starts it again
  */
 #define CB_MACHINE_POWER_OFF 1u

@@ -15,6 +15,8 @@
  * Features, status bits and queue layout are virtio 1.1's (2.1, 2.2, 2.6); only split queues, and
  * VIRTIO_F_VERSION_1 is always offered and must be accepted.
  *
+ * Writing a configuration field is a request that repeats the current status.
+ *
  * Each field has one writer. Both sides read the other's fields once into locals, and treat them as hostile.
  */
 #ifndef CORBEL_VIRTIO_H
