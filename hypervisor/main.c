@@ -36,10 +36,16 @@ void boot_early(u32 magic, u64 info)
     kpage_boot();                 /* the kernel's page tables; `cpu` can be used */
 }
 
+static void boot_greet(void)
+{
+    log_printf("corbel: %u CPU%s, %s, %lu MiB free, TSC %lu kHz, %s, %s timer", cpu_count, cpu_count == 1 ? "" : "s",
+               features.brand, bootmem_free() >> 20, tsc_khz, features.x2apic ? "x2APIC" : "xAPIC",
+               features.tsc_deadline ? "TSC-deadline" : "APIC");
+    log_printf("corbel: virtual CPUs: %s%s", virt ? virt->name : "none: ", virt ? "" : virt_missing);
+}
+
 NORETURN void boot_main(void)
 {
-    u64 megabytes = bootmem_free() >> 20;
-
     cpu_count = 1;
     if (!cpu_init())
         panic("the boot CPU lacks what it has");
@@ -53,10 +59,7 @@ NORETURN void boot_main(void)
     virt_probe(); /* what kind of vCPUs there can be */
     virt_cpu_init();
     smp_start();  /* the other CPUs */
-    log_printf("corbel: %u CPU%s, %s, %lu MiB free, TSC %lu kHz, %s, %s timer", cpu_count, cpu_count == 1 ? "" : "s",
-               features.brand, megabytes, tsc_khz, features.x2apic ? "x2APIC" : "xAPIC",
-               features.tsc_deadline ? "TSC-deadline" : "APIC");
-    log_printf("corbel: virtual CPUs: %s%s", virt ? virt->name : "none: ", virt ? "" : virt_missing);
+    boot_greet();
     root_start(); /* the first native task */
     kpage_seal(); /* no more looking at physical memory */
     kernel_exit();

@@ -10,20 +10,40 @@
 
 #define SCALE_SHIFT 32
 #define ROUNDS 3
+#define MEASURE_US 2000u
 
 /* APIC ticks per TSC tick, a fixed-point number; and the longest way the counter can go, in TSC ticks. */
 static u64 scale, reach;
 
+/* Lets both count for a while. `doubt`: ticks around the two looks at the counter, where this CPU may have been away. */
+static void measure(u64 *tsc_ticks, u64 *apic_ticks, u64 *doubt)
+{
+    u64 before = rdtsc(), begun, last, end;
+    u32 left;
+
+    apic_timer_start(UINT32_MAX);
+    begun = rdtsc();
+    tsc_delay(MEASURE_US);
+    last = rdtsc();
+    left = apic_timer_read();
+    end = rdtsc();
+    apic_timer_start(0);
+    *tsc_ticks = (last + end) / 2 - (before + begun) / 2;
+    *apic_ticks = UINT32_MAX - left;
+    *doubt = (end - last) + (begun - before);
+}
+
 void timer_probe(void)
 {
-    u64 best = UINT64_MAX, tsc_ticks, apic_ticks;
+    u64 best = UINT64_MAX, tsc_ticks, apic_ticks, doubt;
 
     if (features.tsc_deadline)
         return;
     for (int i = 0; i < ROUNDS; i++) {
-        if (!tsc_measure(&tsc_ticks, &apic_ticks) || tsc_ticks >= best)
+        measure(&tsc_ticks, &apic_ticks, &doubt);
+        if (doubt >= best)
             continue;
-        best = tsc_ticks;
+        best = doubt;
         scale = (apic_ticks << SCALE_SHIFT) / tsc_ticks;
     }
     if (!scale)

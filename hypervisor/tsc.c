@@ -5,7 +5,6 @@
  */
 #include "tsc.h"
 
-#include "apic.h"
 #include "log.h"
 #include "x86.h"
 
@@ -18,32 +17,57 @@
 #define PIT_OUT 0x20u
 #define PIT_MODE_0 0xb0u /* channel 2, both bytes, interrupt on terminal count */
 
-#define ROUNDS 3
+#define MEASURE_HZ 100u
+#define ROUNDS 8
+#define DOUBT_MAX(ticks) ((ticks) / 1000)
 #define POLLS_MAX 10000000u
 #define HYPERVISOR_TIMING 0x40000010u
 
 u64 tsc_khz;
 
-bool tsc_measure(u64 *tsc_ticks, u64 *apic_ticks)
+/*
+ * Lets the PIT count 10 ms. `doubt`: how many ticks lie between the looks at the counter around its beginning and its end,
+ * where this CPU may have been away (interrupted by a hypervisor below, or by firmware).
+ */
+static bool measure(u64 *ticks, u64 *doubt)
 {
     u8 gate = inb(PIT_GATE_PORT) & (u8)~(PIT_GATE | PIT_SPEAKER);
-    u32 count = PIT_HZ / TSC_MEASURE_HZ, polls = 0;
-    u64 start;
+    u32 count = PIT_HZ / MEASURE_HZ, polls = 0;
+    u64 before, begun, last, now;
 
     outb(PIT_GATE_PORT, gate);
     outb(PIT_COMMAND, PIT_MODE_0);
     outb(PIT_CHANNEL2, (u8)count);
     outb(PIT_CHANNEL2, (u8)(count >> 8));
-    apic_timer_start(UINT32_MAX);
+    before = rdtsc();
     outb(PIT_GATE_PORT, gate | PIT_GATE);
-    start = rdtsc();
-    while (!(inb(PIT_GATE_PORT) & PIT_OUT) && ++polls < POLLS_MAX)
+    now = begun = rdtsc();
+    do {
         cpu_pause();
-    *tsc_ticks = rdtsc() - start;
-    *apic_ticks = UINT32_MAX - apic_timer_read();
-    apic_timer_start(0);
+        last = now;
+        now = rdtsc();
+    } while (!(inb(PIT_GATE_PORT) & PIT_OUT) && ++polls < POLLS_MAX);
+    now = rdtsc();
     outb(PIT_GATE_PORT, gate);
+    *ticks = (last + now) / 2 - (before + begun) / 2;
+    *doubt = (now - last) + (begun - before);
     return polls > 1 && polls < POLLS_MAX;
+}
+
+/* kHz according to the PIT; 0: it does not count. */
+static u64 measured_khz(void)
+{
+    u64 best = UINT64_MAX, result = 0, ticks, doubt;
+
+    for (int i = 0; i < ROUNDS && (!result || best > DOUBT_MAX(result)); i++) {
+        if (!measure(&ticks, &doubt))
+            return 0;
+        if (doubt >= best)
+            continue;
+        best = doubt;
+        result = ticks;
+    }
+    return result * MEASURE_HZ / 1000;
 }
 
 /* kHz according to CPUID (SDM 3A, 19.7.3; leaf 0x40000010 of VMware and KVM); 0: it does not say. */
@@ -65,17 +89,13 @@ static u64 claimed_khz(void)
 
 void tsc_init(void)
 {
-    u64 claimed = claimed_khz(), best = UINT64_MAX, ticks, unused;
+    u64 claimed = claimed_khz();
 
-    /* Whatever delays a round makes it longer: the shortest is right. */
-    for (int i = 0; i < ROUNDS; i++)
-        if (tsc_measure(&ticks, &unused))
-            best = MIN(best, ticks);
-    if (best == UINT64_MAX && !claimed)
-        panic("neither the PIT nor CPUID tells the TSC's frequency");
-    tsc_khz = best == UINT64_MAX ? claimed : best * TSC_MEASURE_HZ / 1000;
-    if (claimed > tsc_khz - tsc_khz / 16 && claimed < tsc_khz + tsc_khz / 16)
+    tsc_khz = measured_khz();
+    if (!tsc_khz || (claimed > tsc_khz - tsc_khz / 16 && claimed < tsc_khz + tsc_khz / 16))
         tsc_khz = claimed;
+    if (!tsc_khz)
+        panic("neither the PIT nor CPUID tells the TSC's frequency");
 }
 
 void tsc_delay(u64 microseconds)

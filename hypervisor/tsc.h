@@ -12,9 +12,4 @@ void tsc_init(void);
 /* Spins. */
 void tsc_delay(u64 microseconds);
 
-/* Spins for about 10 ms of the PIT's time, and returns the TSC ticks and the APIC timer's; false: the PIT does not count. */
-bool tsc_measure(u64 *tsc_ticks, u64 *apic_ticks);
-
-#define TSC_MEASURE_HZ 100u /* measures in a second */
-
 #endif
