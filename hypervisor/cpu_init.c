@@ -34,12 +34,12 @@ _Static_assert(sizeof(struct gate) == 16, "APM 2, 4.8.4");
 
 struct tss {
     u32 reserved0;
-    u32 rsp[3][2];
-    u32 reserved1[2];
-    u32 ist[7][2];
-    u32 reserved2[2];
+    u64 rsp[3];
+    u64 reserved1;
+    u64 ist[7];
+    u64 reserved2;
     u16 reserved3, bitmap;
-};
+} __attribute__((packed));
 _Static_assert(sizeof(struct tss) == 0x68, "APM 2, 12.2.5");
 
 struct table_register {
@@ -153,12 +153,6 @@ static void idt_make(void)
     gate_set(EXCEPTION_DF, GATE_INTERRUPT | IST_DF);
 }
 
-static void stack_set(u32 slot[2], u64 top)
-{
-    slot[0] = (u32)top;
-    slot[1] = (u32)(top >> 32);
-}
-
 static void tables_load(void)
 {
     struct tss_page *p = TSS_PAGE;
@@ -166,9 +160,9 @@ static void tables_load(void)
     struct table_register idtr = { .limit = sizeof(idt) - 1, .base = (u64)(uintptr_t)idt };
     u64 tss = CPU_TSS;
 
-    stack_set(p->tss.ist[IST_NMI - 1], CPU_NMI_TOP);
-    stack_set(p->tss.ist[IST_MC - 1], CPU_MC_TOP);
-    stack_set(p->tss.ist[IST_DF - 1], CPU_DF_TOP);
+    p->tss.ist[IST_NMI - 1] = CPU_NMI_TOP;
+    p->tss.ist[IST_MC - 1] = CPU_MC_TOP;
+    p->tss.ist[IST_DF - 1] = CPU_DF_TOP;
     p->tss.bitmap = TSS_NO_BITMAP;
 
     p->gdt[SEL_KERNEL_CODE / 8] = 0x00af9b000000ffff;
@@ -199,7 +193,7 @@ static void tables_load(void)
 
 void cpu_set_frame(u64 top)
 {
-    stack_set(TSS_PAGE->tss.rsp[0], top);
+    TSS_PAGE->tss.rsp[0] = top;
 }
 
 void cpu_set_io_bitmap(bool valid)

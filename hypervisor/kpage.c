@@ -22,7 +22,8 @@
 #define STACK_PAGES (CPU_STACK_SIZE / PAGE_SIZE)
 #define TABLE_PAGES 4u /* PML4, PDPT, page directory, page table */
 #define IST_PAGES 3u
-#define PAGES_PER_CPU (TABLE_PAGES + CPU_PAGES + STACK_PAGES + IST_PAGES + 1)
+#define VIRT_PAGES 4u /* virt_cpu_init() */
+#define PAGES_PER_CPU (TABLE_PAGES + CPU_PAGES + STACK_PAGES + IST_PAGES + 1 + VIRT_PAGES)
 _Static_assert(CPU_PAGES <= 4, "layout.h leaves four pages for struct cpu");
 
 extern u64 boot_tables[], boot_tables_end[], boot_pdpt[]; /* boot.S */
@@ -136,15 +137,14 @@ void *kpage_device(u64 at, u64 bytes, u64 attributes)
 
 /* ---- One CPU's tables ---- */
 
-static u64 *cpu_table; /* its page table for CPU_LOCAL, while kpage_cpu() works */
-
-static u64 cpu_map(u64 address, u64 pages)
+/* Makes pages for `address` in a CPU's table for CPU_LOCAL. */
+static void *cpu_map(u64 *table, u64 address, u64 pages)
 {
-    u64 at = physical(bootmem_pages(pages));
+    void *p = bootmem_pages(pages);
 
     for (u64 i = 0; i < pages; i++)
-        cpu_table[pte_index(address, 1) + i] = (at + i * PAGE_SIZE) | PTE_DATA | PTE_G;
-    return at;
+        table[pte_index(address, 1) + i] = (physical(p) + i * PAGE_SIZE) | PTE_DATA | PTE_G;
+    return p;
 }
 
 /* This CPU's page table entry for one of its own pages. */
@@ -158,20 +158,18 @@ static u64 *cpu_entry(u64 address)
 
 void kpage_cpu(u32 id)
 {
-    u64 *pml4 = bootmem_pages(1), *pdpt = bootmem_pages(1), *pd = bootmem_pages(1);
-    struct cpu *c;
+    u64 *pml4 = bootmem_pages(1), *pdpt = bootmem_pages(1), *pd = bootmem_pages(1), *table = bootmem_pages(1);
+    struct cpu *c = cpu_map(table, CPU_LOCAL, CPU_PAGES);
 
-    cpu_table = bootmem_pages(1);
-    pd[0] = physical(cpu_table) | PTE_TABLE;
+    cpu_map(table, CPU_STACK_TOP - CPU_STACK_SIZE, STACK_PAGES);
+    cpu_map(table, CPU_NMI_TOP - PAGE_SIZE, 1);
+    cpu_map(table, CPU_MC_TOP - PAGE_SIZE, 1);
+    cpu_map(table, CPU_DF_TOP - PAGE_SIZE, 1);
+    cpu_map(table, CPU_TSS, 1);
+    table[pte_index(CPU_TSS + 3 * PAGE_SIZE, 1)] = ones | PTE_P | PTE_A | PTE_G | PTE_NX;
+    pd[0] = physical(table) | PTE_TABLE;
     pdpt[PDPT_IMAGE] = image_physical(image_pd) | PTE_TABLE;
     pdpt[PDPT_CPU] = physical(pd) | PTE_TABLE;
-    c = direct(cpu_map(CPU_LOCAL, CPU_PAGES));
-    cpu_map(CPU_STACK_TOP - CPU_STACK_SIZE, STACK_PAGES);
-    cpu_map(CPU_NMI_TOP - PAGE_SIZE, 1);
-    cpu_map(CPU_MC_TOP - PAGE_SIZE, 1);
-    cpu_map(CPU_DF_TOP - PAGE_SIZE, 1);
-    cpu_map(CPU_TSS, 1);
-    cpu_table[pte_index(CPU_TSS + 3 * PAGE_SIZE, 1)] = ones | PTE_P | PTE_A | PTE_G | PTE_NX;
 
     c->id = id;
     c->self = c;
@@ -193,9 +191,10 @@ void kpage_pml4_init(u64 *pml4, u32 cpu_id)
 
 u64 kpage_estimate(u64 direct_end, u32 cpu_total)
 {
-    u64 screen = (u64)boot.screen.pitch * boot.screen.height;
+    u64 direct_pages = align_up(direct_end, PAGE_1G) / PAGE_1G + PML4_DIRECT_COUNT;
+    u64 device_pages = (u64)boot.screen.pitch * boot.screen.height / PAGE_2M + 2;
 
-    return align_up(direct_end, PAGE_1G) / PAGE_1G + PML4_DIRECT_COUNT + screen / PAGE_2M + MIN(cpu_total, CPUS_MAX) * PAGES_PER_CPU + 16;
+    return 1 + direct_pages + device_pages + MIN(cpu_total, CPUS_MAX) * PAGES_PER_CPU;
 }
 
 void kpage_boot(void)
