@@ -130,6 +130,22 @@ VMM_SRC := \
 
 # Native test tasks: tests/guest/NAME.c and what GUEST_NAME lists make build/tests/guest/NAME.elf.
 GUEST_TASKS := \
+	calltest \
+	counter \
+
+GUEST_calltest := \
+	tests/guest/calltest/abort.c \
+	tests/guest/calltest/basic.c \
+	tests/guest/calltest/caps.c \
+	tests/guest/calltest/child.c \
+	tests/guest/calltest/child_code.S \
+	tests/guest/calltest/domains.c \
+	tests/guest/calltest/event.c \
+	tests/guest/calltest/fault.c \
+	tests/guest/calltest/ipc.c \
+	tests/guest/calltest/memory.c \
+	tests/guest/calltest/objects.c \
+	tests/guest/calltest/time.c \
 
 # Unit tests, on the host: UNIT_NAME lists the sources of program NAME, UNIT_NAME_FLAGS its flags
 # (default: -Itests/unit -Ihypervisor -DUNIT_TEST).
@@ -138,6 +154,7 @@ UNIT_TESTS := \
 	slot \
 	space \
 	tlb \
+	virtqueue \
 
 UNIT_CORE := \
 	hypervisor/account.c \
@@ -153,6 +170,10 @@ UNIT_account := tests/unit/test_account.c $(UNIT_CORE)
 UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
+
+UNIT_VMM_FLAGS := -Itests/unit -Ivmm
+UNIT_virtqueue := tests/unit/test_virtqueue.c tests/unit/test_virtqueue_cursor.c tests/unit/ring.c vmm/virtqueue.c
+UNIT_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 
 # Drivers of QEMU and Bochs.
 SYSTEM_SRC := \

@@ -12,6 +12,7 @@
 
 #include <corbel/console.h>
 
+#include <stdbool.h>
 #include <string.h>
 
 /* A wait may be answered by a signal that another thread consumes, so nobody waits longer than this. */
@@ -21,6 +22,7 @@
 static struct cb_console *ring;
 static uint32_t signal_sel, event_sel;
 static struct lock out_lock, in_lock;
+static bool abandoned;
 
 void stream_init(struct cb_console *page, uint32_t signal, uint32_t event)
 {
@@ -54,7 +56,7 @@ static uint32_t out_room(void)
 
 static void wait_room(uint32_t size)
 {
-    while (out_room() < size) {
+    while (out_room() < size && !__atomic_load_n(&abandoned, __ATOMIC_RELAXED)) {
         __atomic_store_n(&ring->out_full, 1, __ATOMIC_SEQ_CST);
         wake_server();
         if (out_room() < size)
@@ -84,6 +86,8 @@ void stream_write(const void *data, size_t size)
         uint32_t part = size > CB_CONSOLE_OUT ? CB_CONSOLE_OUT : (uint32_t)size;
 
         wait_room(part);
+        if (__atomic_load_n(&abandoned, __ATOMIC_RELAXED))
+            break;
         write_part(bytes, part);
         bytes += part;
         size -= part;
@@ -97,6 +101,11 @@ static uint32_t in_used(void)
     uint32_t used = __atomic_load_n(&ring->in_head, __ATOMIC_ACQUIRE) - ring->in_tail;
 
     return used > CB_CONSOLE_IN ? 0 : used;
+}
+
+void stream_abandon(void)
+{
+    __atomic_store_n(&abandoned, true, __ATOMIC_RELAXED);
 }
 
 size_t stream_read(void *data, size_t size, uint64_t deadline)

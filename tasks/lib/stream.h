@@ -17,6 +17,9 @@ void stream_init(struct cb_console *ring, uint32_t signal, uint32_t event);
  */
 void stream_write(const void *data, size_t size);
 
+/* The server is gone: whoever waits for it returns, and output goes nowhere. Any thread may call this. */
+void stream_abandon(void);
+
 /* Reads what is there, at most `size` bytes; waits for the first until the deadline. Gives the number read. */
 size_t stream_read(void *data, size_t size, uint64_t deadline);
 

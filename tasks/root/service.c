@@ -7,6 +7,7 @@
 #include "domain.h"
 #include "print.h"
 #include "sel.h"
+#include "stream.h"
 #include "thread.h"
 
 #include <corbel/state.h>
@@ -43,6 +44,8 @@ static void report(struct domain *domain, uint64_t reason, const char *text, siz
         domain->text[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : ' ';
     domain->text[length] = 0;
     domain->reason = reason <= CB_EXIT_REASON_CRASHED ? reason : CB_EXIT_REASON_FAILED;
+    if (console_is(domain))
+        stream_abandon(); /* the main thread may be waiting for it to print */
     __atomic_store_n(&domain->ended, 1, __ATOMIC_RELEASE);
     wake_main();
 }

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Runs all tests of calltest/calltest.h; with bootargs, only those whose name contains that text. */
+#include "calltest/calltest.h"
+
+#include <libfdt.h>
+
+#define SCRATCH 160u
+#define THREADS 16u
+#define SPACE_PAGES 2048u
+
+uint32_t test_frame;
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} tests[] = {
+#define TEST_ROW(name) {#name, test_##name},
+    TESTS(TEST_ROW)
+};
+
+static const char *running;
+static bool failed;
+static uint32_t scratch_base, scratch_used;
+static struct thread *threads[THREADS];
+static uint64_t space;
+static uint64_t space_used;
+
+void test_fail(const char *file, int line, const char *what, const char *format, ...)
+{
+    char text[200];
+    va_list list;
+
+    va_start(list, format);
+    vsnprintf(text, sizeof(text), format, list);
+    va_end(list);
+    failed = true;
+    print("test %s: FAILED %s:%d %s%s\n", running, file, line, what, text);
+}
+
+bool test_status(const char *file, int line, const char *what, uint64_t got, uint64_t want)
+{
+    if (got == want)
+        return true;
+    test_fail(file, line, what, ": %s (%u) instead of %s (%u)", cb_status_name(got), CB_STATUS_ARG(got),
+              cb_status_name(want), CB_STATUS_ARG(want));
+    return false;
+}
+
+uint32_t scratch_range(uint32_t count)
+{
+    uint32_t first = scratch_base + scratch_used;
+
+    if (scratch_used + count > SCRATCH)
+        panic("test %s uses more than %u selectors", running, SCRATCH);
+    scratch_used += count;
+    return first;
+}
+
+uint32_t scratch(void)
+{
+    return scratch_range(1);
+}
+
+uint64_t test_space(uint64_t pages)
+{
+    uint64_t address = space + space_used * CB_PAGE_SIZE;
+
+    space_used += pages;
+    if (space_used > SPACE_PAGES)
+        panic("test %s uses more than %u pages of addresses", running, SPACE_PAGES);
+    return address;
+}
+
+static struct thread *keep(struct thread *thread, uint64_t status)
+{
+    if (!test_status(__FILE__, __LINE__, "making a thread", status, CB_OK))
+        return NULL;
+    for (uint32_t i = 0; i < THREADS; i++) {
+        if (threads[i] == NULL) {
+            threads[i] = thread;
+            return thread;
+        }
+    }
+    panic("test %s uses more than %u threads", running, THREADS);
+}
+
+struct thread *test_thread_budget(uint32_t cpu, uint32_t priority, uint64_t budget, uint64_t period,
+                                  thread_fn *function, void *argument)
+{
+    struct thread *thread;
+    uint64_t status = thread_start_budget(cpu, priority, budget, period, function, argument, &thread);
+
+    return keep(thread, status);
+}
+
+struct thread *test_thread(uint32_t cpu, uint32_t priority, thread_fn *function, void *argument)
+{
+    return test_thread_budget(cpu, priority, 10 * MS, 10 * MS, function, argument);
+}
+
+struct thread *test_handler(uint32_t cpu, thread_handler_fn *handler, void *argument)
+{
+    struct thread *thread;
+    uint64_t status = thread_handler(cpu, handler, argument, &thread);
+
+    return keep(thread, status);
+}
+
+void test_thread_end(struct thread *thread)
+{
+    for (uint32_t i = 0; i < THREADS; i++)
+        if (threads[i] == thread)
+            threads[i] = NULL;
+    thread_destroy(thread);
+}
+
+uint32_t test_portal(const struct thread *handler, uint64_t badge, uint32_t groups)
+{
+    uint32_t sel = scratch();
+    uint64_t status = cb_portal_create(CB_TASK_SEL_ACCOUNT, sel, handler->sel, (uint64_t)thread_portal_entry, badge,
+                                       groups);
+
+    return test_status(__FILE__, __LINE__, "making a portal", status, CB_OK) ? sel : 0;
+}
+
+uint32_t test_event(void)
+{
+    uint32_t sel = scratch();
+
+    return test_status(__FILE__, __LINE__, "making an event", cb_event_create(CB_TASK_SEL_ACCOUNT, sel), CB_OK) ? sel
+                                                                                                                : 0;
+}
+
+uint32_t test_derive(uint32_t from, uint32_t rights, uint64_t badge)
+{
+    uint32_t sel = scratch();
+    uint64_t status = cb_derive(from, sel, CB_SELF, rights, badge, 0);
+
+    return test_status(__FILE__, __LINE__, "deriving", status, CB_OK) ? sel : 0;
+}
+
+bool test_await(const volatile uint32_t *word, uint32_t value)
+{
+    uint64_t deadline = clock_in(2000 * MS);
+
+    while (*word != value && clock_tsc() < deadline)
+        thread_sleep_us(200);
+    return *word == value;
+}
+
+bool test_has_two_cpus(void)
+{
+    return task_info()->cpu_count > 1;
+}
+
+uint32_t test_other_cpu(void)
+{
+    return (CPU_MAIN + 1) % task_info()->cpu_count;
+}
+
+uint32_t test_type(uint32_t sel)
+{
+    struct cb_identity identity;
+
+    return cb_identify(sel, &identity) == CB_OK ? (uint32_t)identity.type : UINT32_MAX;
+}
+
+static void clean_up(void)
+{
+    for (uint32_t i = 0; i < THREADS; i++)
+        if (threads[i])
+            test_thread_end(threads[i]);
+    for (uint32_t i = 0; i < scratch_used; i++)
+        (void)!cb_revoke(scratch_base + i, CB_REVOKE_SELF); /* refused where nothing is left */
+    scratch_used = 0;
+    space_used = 0;
+}
+
+static bool run(uint32_t index)
+{
+    running = tests[index].name;
+    failed = false;
+    tests[index].run();
+    clean_up();
+    if (!failed)
+        print("test %s: ok\n", running);
+    return !failed;
+}
+
+/* The text in the manifest's `bootargs`, empty if there is none. */
+static const char *filter(const struct cb_task_info *info)
+{
+    const void *fdt = (const void *)CB_TASK_FDT_ADDRESS;
+    int length;
+    const char *text = fdt_check_full(fdt, info->fdt_size) == 0 ? fdt_getprop(fdt, 0, "bootargs", &length) : NULL;
+
+    return text && length > 0 && text[length - 1] == 0 ? text : "";
+}
+
+void task_main(const struct cb_task_info *info)
+{
+    const char *only = filter(info);
+    uint32_t passed = 0, wrong = 0;
+
+    scratch_base = sel_alloc_range(SCRATCH);
+    space = pages_space(SPACE_PAGES * CB_PAGE_SIZE, 0x200000);
+    test_frame = sel_alloc();
+    if (pages_frame(TEST_FRAME_PAGES, 1, test_frame) != CB_OK || !child_init())
+        task_exit(CB_EXIT_REASON_FAILED, "there is not enough memory");
+    for (uint32_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
+        if (strstr(tests[i].name, only) == NULL)
+            continue;
+        if (run(i))
+            passed++;
+        else
+            wrong++;
+    }
+    print("calltest: %u passed, %u failed\n", passed, wrong);
+    if (wrong)
+        task_exit(CB_EXIT_REASON_FAILED, "%u of %u tests failed", wrong, passed + wrong);
+}

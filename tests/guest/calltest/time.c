@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Scheduling contexts: priorities, budgets, helping; and what a switch keeps. Times are generous: emulators are slow. */
+#include "calltest.h"
+
+static volatile uint32_t stop, turns[2];
+
+static void take_turns(void *argument)
+{
+    volatile uint32_t *count = argument;
+
+    while (!stop) {
+        (*count)++;
+        if (cb_yield() != CB_OK)
+            return;
+    }
+}
+
+/* Two threads of one priority on one CPU: both get on. */
+void test_yield(void)
+{
+    stop = turns[0] = turns[1] = 0;
+    CHECK_OK(cb_yield());
+    CHECK(test_thread(CPU_MAIN, PRIORITY_MID, take_turns, (void *)(uint64_t)&turns[0]));
+    CHECK(test_thread(CPU_MAIN, PRIORITY_MID, take_turns, (void *)(uint64_t)&turns[1]));
+    thread_sleep_us(100 * MS);
+    stop = 1;
+    thread_sleep_us(MS);
+    CHECK(turns[0] > 10 && turns[1] > 10);
+    uint32_t more = turns[0] > turns[1] ? turns[0] : turns[1], less = turns[0] + turns[1] - more;
+
+    CHECK(more < 4 * less + 100);
+}
+
+static void spin(void *argument)
+{
+    volatile uint32_t *count = argument;
+
+    while (!stop)
+        (*count)++;
+}
+
+/* The lower one gets nothing while the higher one runs, and all when it sleeps. */
+void test_priority(void)
+{
+    stop = turns[0] = turns[1] = 0;
+    struct thread *low = test_thread(CPU_MAIN, PRIORITY_LOW, spin, (void *)(uint64_t)&turns[0]);
+
+    CHECK(low);
+    thread_sleep_us(20 * MS);
+    CHECK(turns[0] > 0);
+    struct thread *high = test_thread(CPU_MAIN, PRIORITY_MID, spin, (void *)(uint64_t)&turns[1]);
+
+    CHECK(high);
+    thread_sleep_us(5 * MS);
+    uint32_t before = turns[0];
+
+    thread_sleep_us(50 * MS);
+    CHECK(turns[1] > 0);
+    CHECK_EQUAL(turns[0], before);
+    test_thread_end(high);
+    thread_sleep_us(20 * MS);
+    CHECK(turns[0] > before);
+    stop = 1;
+}
+
+/* 2 ms in 20 ms: consumes about a tenth, and leaves the rest to a lower one. */
+void test_budget(void)
+{
+    uint64_t counters[5], consumed, start, took;
+
+    stop = turns[0] = turns[1] = 0;
+    struct thread *high = test_thread_budget(CPU_MAIN, PRIORITY_MID, 2 * MS, 20 * MS, spin,
+                                             (void *)(uint64_t)&turns[0]);
+    struct thread *low = test_thread(CPU_MAIN, PRIORITY_LOW, spin, (void *)(uint64_t)&turns[1]);
+
+    CHECK(high && low);
+    start = clock_tsc();
+    CHECK_OK(cb_counters(high->sched, 0, counters));
+    consumed = counters[0];
+    thread_sleep_us(300 * MS);
+    took = clock_tsc() - start;
+    CHECK_OK(cb_counters(high->sched, 0, counters));
+    stop = 1;
+    consumed = counters[0] - consumed;
+    CHECK(turns[1] > 0);
+    CHECK(consumed > took / 50);
+    CHECK(consumed < took / 4);
+}
+
+/* ---- Calls and budgets ---- */
+
+static volatile uint32_t entered, returned;
+static uint32_t portal;
+static uint64_t spins_per_ms;
+
+static void spin_for(uint64_t ms)
+{
+    for (volatile uint64_t i = 0; i < ms * spins_per_ms; i++)
+        ;
+}
+
+static void calibrate(void)
+{
+    uint64_t start = clock_tsc();
+
+    spins_per_ms = 100000;
+    spin_for(1);
+    uint64_t ticks = clock_tsc() - start;
+
+    spins_per_ms = spins_per_ms * clock_khz / (ticks ? ticks : 1) + 1;
+}
+
+/* Word 0: ms of work. */
+static void work(uint64_t badge, struct cb_args *message)
+{
+    (void)badge;
+    entered++;
+    spin_for(message->a1);
+    message->a1 = entered;
+}
+
+static void call_for_work(void *argument)
+{
+    struct cb_args message = {.a1 = (uint64_t)argument};
+
+    if (cb_call(portal, &message) == CB_OK)
+        returned++;
+}
+
+/*
+ * The client with 1 ms in 200 ms asks for 30 ms of work. On its own budget that takes six seconds; the second
+ * client lends its time to the handler until it is free, and waits only as long as the work itself takes.
+ */
+void test_helping(void)
+{
+    struct thread *handler = test_handler(CPU_MAIN, work, NULL);
+    struct cb_args message = {.a1 = 0};
+
+    calibrate();
+    entered = returned = 0;
+    portal = handler ? test_portal(handler, 0, 0) : 0;
+    CHECK(portal);
+    CHECK(test_thread_budget(CPU_MAIN, PRIORITY_MID, MS, 200 * MS, call_for_work, (void *)30ull));
+    CHECK(test_await(&entered, 1));
+    thread_sleep_us(5 * MS);
+    uint64_t start = clock_tsc();
+
+    CHECK_OK(cb_call(portal, &message));
+    CHECK(clock_tsc() - start < clock_ticks(1500 * MS));
+    CHECK_EQUAL(message.a1, 2);
+}
+
+static volatile uint32_t order[2], position;
+static uint32_t gate;
+
+/* The first caller holds the handler until the others have queued. */
+static void note_order(uint64_t badge, struct cb_args *message)
+{
+    uint64_t bits;
+
+    (void)badge;
+    if (message->a1 == 0) {
+        entered++;
+        (void)!cb_wait(gate, 0, CB_DEADLINE_NONE, &bits);
+    } else if (position < 2) {
+        order[position++] = (uint32_t)message->a1;
+    }
+    message->a5 = 0;
+}
+
+/* Callers queue by priority, not in the order in which they came. */
+void test_queue_priority(void)
+{
+    struct thread *handler = test_handler(CPU_MAIN, note_order, NULL);
+
+    entered = returned = position = 0;
+    gate = test_event();
+    portal = handler ? test_portal(handler, 0, 0) : 0;
+    CHECK(portal && gate);
+    CHECK(test_thread(CPU_MAIN, PRIORITY_LOW, call_for_work, (void *)0ull));
+    CHECK(test_await(&entered, 1));
+    CHECK(test_thread(CPU_MAIN, PRIORITY_LOW + 1, call_for_work, (void *)1ull));
+    thread_sleep_us(10 * MS);
+    CHECK(test_thread(CPU_MAIN, PRIORITY_MID, call_for_work, (void *)2ull));
+    thread_sleep_us(10 * MS);
+    CHECK_OK(cb_signal(gate));
+    CHECK(test_await(&returned, 3));
+    CHECK_EQUAL(order[0], 2);
+    CHECK_EQUAL(order[1], 1);
+}
+
+/* ---- FPU ---- */
+
+static volatile uint32_t fpu_wrong, fpu_done;
+
+/* Holds a pattern in XMM registers, which the compiler does not use, through switches and calls. */
+static void hold_fpu(void *argument)
+{
+    uint64_t pattern = (uint64_t)argument * 0x0101010101010101ull, seen;
+
+    __asm__ volatile("movq %0, %%xmm0; movq %0, %%xmm15" ::"r"(pattern));
+    for (uint32_t i = 0; i < 30; i++) {
+        uint64_t until = clock_in(MS);
+
+        while (clock_tsc() < until)
+            lock_pause();
+        thread_sleep_us(200);
+        __asm__ volatile("movq %%xmm0, %0" : "=r"(seen));
+        fpu_wrong += seen != pattern;
+        __asm__ volatile("movq %%xmm15, %0" : "=r"(seen));
+        fpu_wrong += seen != pattern;
+    }
+    __atomic_add_fetch(&fpu_done, 1, __ATOMIC_RELAXED);
+}
+
+void test_fpu_state(void)
+{
+    fpu_wrong = fpu_done = 0;
+    for (uint64_t i = 1; i <= 3; i++)
+        CHECK(test_thread(CPU_MAIN, PRIORITY_MID, hold_fpu, (void *)i));
+    CHECK(test_thread(test_other_cpu(), PRIORITY_MID, hold_fpu, (void *)9ull));
+    CHECK(test_await(&fpu_done, 4));
+    CHECK_EQUAL(fpu_wrong, 0);
+}
