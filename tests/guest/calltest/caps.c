@@ -84,9 +84,9 @@ void test_revoke(void)
     uint32_t event = test_event();
 
     CHECK(event);
-    uint32_t child = test_derive(event, CB_RIGHTS_ALL, 0), grandchild = child ? test_derive(child, CB_RIGHTS_ALL, 0) : 0;
+    uint32_t child = test_derive(event, CB_RIGHTS_ALL, 0), grandchild = test_derive(child, CB_RIGHTS_ALL, 0);
 
-    CHECK(grandchild);
+    CHECK(child && grandchild);
     CHECK_STATUS(cb_revoke(NO_CAP, 0), STATUS(BAD_CAP, 0));
     CHECK_OK(cb_revoke(child, 0));
     CHECK_EQUAL(test_type(grandchild), CB_TYPE_NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Scheduling contexts: priorities, budgets, helping; and what a switch keeps. Times are generous: emulators are slow. */
+/* Scheduling contexts: priorities, budgets, helping; and what a switch keeps. Emulators are slow: so are the limits. */
 #include "calltest.h"
 
 static volatile uint32_t stop, turns[2];
