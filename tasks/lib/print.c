@@ -15,9 +15,9 @@ struct output {
     size_t length; /* wanted so far; may exceed size */
 };
 
-/* One conversion: %[-0][width][.precision][length]letter */
+/* One conversion: %[-0#][width][.precision][length]letter */
 struct spec {
-    bool left, zero;
+    bool left, zero, prefix;
     unsigned width;
     int precision; /* -1: none */
     unsigned bytes;
@@ -82,8 +82,9 @@ static const char *parse_spec(const char *format, va_list *list, struct spec *sp
     int width;
 
     *spec = (struct spec){.precision = -1, .bytes = sizeof(int)};
-    for (; *format == '-' || *format == '0'; format++) {
+    for (; *format == '-' || *format == '0' || *format == '#'; format++) {
         spec->left |= *format == '-';
+        spec->prefix |= *format == '#';
         spec->zero |= *format == '0';
     }
     format = parse_number(format, list, &width);
@@ -141,9 +142,13 @@ static void convert(struct output *out, struct spec *spec, char letter, va_list 
         put_number(out, spec, "", get_unsigned(spec, list), 10, lower);
         return;
     case 'x':
-    case 'X':
-        put_number(out, spec, "", get_unsigned(spec, list), 16, letter == 'x' ? lower : upper);
+    case 'X': {
+        uint64_t value = get_unsigned(spec, list);
+        const char *prefix = letter == 'x' ? "0x" : "0X";
+
+        put_number(out, spec, spec->prefix && value ? prefix : "", value, 16, letter == 'x' ? lower : upper);
         return;
+    }
     case 'p':
         put_number(out, spec, "0x", (uint64_t)va_arg(*list, void *), 16, lower);
         return;

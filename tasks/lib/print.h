@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Formatted output: %d %i %u %x %X %c %s %p %% with flags - 0, width, precision (also *), and lengths hh h l ll z.
+ * Formatted output: %d %i %u %x %X %c %s %p %% with flags - 0 #, width, precision (also *), and lengths hh h l ll z.
  */
 #ifndef LIB_PRINT_H
 #define LIB_PRINT_H
