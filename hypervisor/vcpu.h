@@ -48,7 +48,6 @@ struct vcpu {
     _Atomic u64 entered;          /* flush_clock when it last entered the guest; written by its own CPU */
     _Atomic u8 mode;              /* enum vcpu_mode; written by its own CPU */
     u8 mapped;                    /* constant: pages in the guest's space */
-    bool dead;                    /* tree_lock: vcpu_kill() has begun */
     bool started;                 /* the exit START was answered */
     bool recalled;                /* send RECALL before the next entry */
     bool in_call;                 /* a hypercall is not finished */
@@ -112,8 +111,8 @@ void vcpu_announce_entry(struct vcpu *v);    /* mode becomes VCPU_INSIDE */
 void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out);
 void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in);
 
-/* reap.c. Kill: tree_lock held; one bounded step, true when done. Free: a grace period later. */
-bool vcpu_kill(struct vcpu *v);
+/* reap.c, tree_lock held. Kill: cuts it off from all that leads to it. Free: a grace period later. */
+void vcpu_kill(struct vcpu *v);
 void vcpu_free(struct vcpu *v);
 
 status_t vcpu_create(struct regs *r);
