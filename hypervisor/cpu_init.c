@@ -41,6 +41,7 @@ struct tss {
     u16 reserved3, bitmap;
 } __attribute__((packed));
 _Static_assert(sizeof(struct tss) == 0x68, "APM 2, 12.2.5");
+ASSERT_OFFSET(struct tss, rsp, 4); /* cpu_set_frame() */
 
 struct table_register {
     u16 reserved[3], limit; /* so that `base` is aligned */
@@ -95,11 +96,9 @@ static void probe(struct features *f)
     f->xsaveopt = f->xsave && leaf0.eax >= 0xd && BIT(cpuid(0xd, 1).eax, 0);
     f->fsgsbase = BIT(leaf7.ebx, 0);
     f->smep = BIT(leaf7.ebx, 7);
-    f->invpcid = BIT(leaf7.ebx, 10);
     f->smap = BIT(leaf7.ebx, 20);
     f->umip = BIT(leaf7.ecx, 2);
     f->pages_1g = BIT(extended.edx, 26);
-    f->invariant_tsc = leaf_max >= 0x80000007 && BIT(cpuid(0x80000007, 0).edx, 8);
     f->physical_bits = leaf_max >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36;
 }
 
@@ -189,11 +188,6 @@ static void tables_load(void)
                      : "m"(gdtr.limit), "m"(idtr.limit), "r"(0), "r"(SEL_TSS), "i"(SEL_KERNEL_CODE), "r"(SEL_KERNEL_DATA),
                        "m"(gdtr), "m"(idtr)
                      : "rax", "memory");
-}
-
-void cpu_set_frame(u64 top)
-{
-    TSS_PAGE->tss.rsp[0] = top;
 }
 
 void cpu_set_io_bitmap(bool valid)

@@ -3,11 +3,13 @@
 #ifndef CPU_INIT_H
 #define CPU_INIT_H
 
+#include "layout.h"
+#include "regs.h"
 #include "types.h"
 
 struct features {
-    bool pcid, invpcid, fsgsbase, smep, smap, umip, xsave, xsaveopt;
-    bool x2apic, tsc_deadline, pages_1g, invariant_tsc;
+    bool pcid, fsgsbase, smep, smap, umip, xsave, xsaveopt;
+    bool x2apic, tsc_deadline, pages_1g;
     bool amd, intel;
     u32 physical_bits;
     char brand[49];
@@ -21,8 +23,11 @@ void cpu_probe(void);
 /* This CPU, its page tables loaded: sets up everything. False: it lacks what the boot CPU has. */
 bool cpu_init(void);
 
-/* This CPU: where exceptions from user mode push the registers (the end of a struct regs). */
-void cpu_set_frame(u64 top);
+/* This CPU: where exceptions from user mode push the registers (the end of a struct regs): TSS.RSP0. */
+static inline void cpu_set_frame(const struct regs *end)
+{
+    *(const struct regs **)(uintptr_t)(CPU_TSS + 4) = end;
+}
 
 /* This CPU: makes the I/O bitmap behind the TSS valid or not. */
 void cpu_set_io_bitmap(bool valid);

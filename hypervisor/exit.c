@@ -64,10 +64,11 @@ NORETURN void kernel_exit(void)
 
         while (exit_pending())
             exit_hazards();
-        if (!cpu.current)
+        if (!cpu.current) {
             sched_pick();
-        if (exit_pending())
-            continue;
+            if (exit_pending())
+                continue;
+        }
         exit_arm();
         c = cpu.current;
         if (!c) {

@@ -24,6 +24,7 @@ enum {
 enum { MEMORY_RAM = 1, MEMORY_ACPI = 3, MEMORY_NVS = 4 };
 
 #define FRAMEBUFFER_RGB 1u
+#define FRAMEBUFFER_MAX (256u << 20)
 
 struct tag {
     u32 type, size;
@@ -114,7 +115,7 @@ static void parse_memory_map(const struct tag_memory_map *t)
 static void parse_framebuffer(const struct tag_framebuffer *t)
 {
     if (t->tag.size < sizeof(*t) || t->type != FRAMEBUFFER_RGB || t->pitch > 1u << 20 || t->width > t->pitch / 4 ||
-        t->height > 1u << 15 || !is_aligned(t->base, 4) || t->bpp != 32)
+        (u64)t->pitch * t->height > FRAMEBUFFER_MAX || !is_aligned(t->base, 4) || t->bpp != 32)
         return;
     boot.screen.base = t->base;
     boot.screen.pitch = t->pitch;

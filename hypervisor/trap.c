@@ -100,7 +100,7 @@ static void load_bases(u64 fs_base)
 
 NORETURN void thread_resume(struct ctx *c)
 {
-    cpu_set_frame((u64)(uintptr_t)(&c->regs + 1));
+    cpu_set_frame(&c->regs + 1);
     load_bases(thread_of(c)->fs_base);
     /* SYSRET to a non-canonical address would fault in kernel mode on Intel. */
     if (c->regs.vector == REGS_SYSCALL && c->regs.rip < USER_END)
