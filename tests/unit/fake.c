@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "fake.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "call.h"
 #include "caps.h"
 #include "cpu.h"
+#include "random.h"
 #include "reap.h"
 #include "slot.h"
 
@@ -89,23 +89,10 @@ struct domain *fake_domain(struct account *a, u32 sel)
 
 u64 fake_random(void)
 {
-    static u64 state;
-
-    if (!state) {
-        const char *seed = getenv("SEED");
-
-        state = seed ? strtoull(seed, NULL, 0) : 0x9e3779b97f4a7c15ull;
-        if (!state)
-            state = 1;
-        fprintf(stderr, "SEED=0x%llx\n", (unsigned long long)state);
-    }
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
+    return random_next();
 }
 
 u64 fake_below(u64 limit)
 {
-    return fake_random() % limit;
+    return random_below(limit);
 }
