@@ -13,7 +13,7 @@ void test_derive_arguments(void)
     CHECK_STATUS(cb_derive(mapping, dst, CB_SELF, CB_RIGHTS_ALL, 0, 0), STATUS(BAD_CAP, 0));
     CHECK_STATUS(cb_derive(CB_TASK_SEL_RAM, dst, CB_SELF, CB_RIGHTS_ALL, 0, 0), STATUS(BAD_CAP, 0));
     CHECK_STATUS(cb_derive(event, event, CB_SELF, CB_RIGHTS_ALL, 0, 0), STATUS(OCCUPIED, 1));
-    CHECK_STATUS(cb_derive(event, 0, CB_SELF, CB_RIGHTS_ALL, 0, 0), STATUS(OCCUPIED, 1));
+    CHECK_STATUS(cb_derive(event, 0, CB_SELF, CB_RIGHTS_ALL, 0, 0), STATUS(BAD_PARAM, 1));
     CHECK_STATUS(cb_derive(test_frame, dst, CB_SELF, CB_RIGHTS_ALL, TEST_FRAME_PAGES, 0), STATUS(BAD_PARAM, 3));
     CHECK_STATUS(cb_derive(test_frame, dst, CB_SELF, CB_RIGHTS_ALL, 1, TEST_FRAME_PAGES), STATUS(BAD_PARAM, 4));
     CHECK_STATUS(cb_derive(CB_TASK_SEL_THREAD, dst, CB_SELF, CB_RIGHTS_ALL, 1, 0), STATUS(BAD_PARAM, 3));

@@ -144,7 +144,7 @@ void test_domain_create(void)
     CHECK_STATUS(cb_domain_create(weak, 0, domain), STATUS(BAD_RIGHT, 0));
     CHECK_STATUS(cb_domain_create(event, 0, domain), STATUS(BAD_CAP, 0));
     CHECK_STATUS(cb_domain_create(ACCOUNT, 0, event), STATUS(OCCUPIED, 1));
-    CHECK_STATUS(cb_domain_create(ACCOUNT, 0, 0), STATUS(OCCUPIED, 1)); /* selector 0 never takes a capability */
+    CHECK_STATUS(cb_domain_create(ACCOUNT, 0, 0), STATUS(BAD_PARAM, 1)); /* selector 0 stays empty */
     CHECK_OK(cb_domain_create(ACCOUNT, 0, domain));
     /* Into it, with the right for that. */
     inside = test_derive(domain, CB_RIGHTS_ALL & ~CB_RIGHT_INSERT, 0);
