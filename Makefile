@@ -151,6 +151,7 @@ GUEST_calltest := \
 # (default: -Itests/unit -Ihypervisor -DUNIT_TEST).
 UNIT_TESTS := \
 	account \
+	boot \
 	slot \
 	space \
 	tlb \
@@ -167,6 +168,7 @@ UNIT_CORE := \
 	tests/unit/reap_fake.c \
 
 UNIT_account := tests/unit/test_account.c $(UNIT_CORE)
+UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hypervisor/multiboot.c
 UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)

@@ -30,7 +30,7 @@ struct header {
     u8 revision, checksum;
     char oem[6], oem_table[8];
     u32 oem_revision, creator, creator_revision;
-};
+} __attribute__((packed));
 _Static_assert(sizeof(struct header) == 36, "ACPI 6.5, 5.2.6");
 
 #define MADT_FIRST (sizeof(struct header) + 8) /* behind APIC address and flags */

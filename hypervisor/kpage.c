@@ -50,6 +50,11 @@ static u64 image_physical(const void *p)
     return (u64)(uintptr_t)p - KERNEL_BASE;
 }
 
+u64 kpage_image_end(void)
+{
+    return image_physical(image_end);
+}
+
 void *boot_view(u64 at, u64 bytes)
 {
     return at && at < VIEW_END && bytes <= VIEW_END - at ? (void *)(uintptr_t)at : NULL;

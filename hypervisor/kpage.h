@@ -14,6 +14,9 @@
  */
 void *boot_view(u64 physical, u64 bytes);
 
+/* First host-physical address behind the kernel's image. */
+u64 kpage_image_end(void);
+
 /* Boot CPU: the tables that all CPUs share, and CPU 0's; loads them. */
 void kpage_boot(void);
 

@@ -100,7 +100,7 @@ static void parse_memory_map(const struct tag_memory_map *t)
 {
     const char *entries = (const char *)(t + 1);
 
-    if (t->tag.size < sizeof(*t) || t->entry_size < sizeof(struct memory_entry))
+    if (t->tag.size < sizeof(*t) || t->entry_size < sizeof(struct memory_entry) || !is_aligned(t->entry_size, 8))
         panic("the boot loader's memory map is broken");
     for (int ram = 1; ram >= 0; ram--) {
         for (u32 at = 0; at + t->entry_size <= t->tag.size - sizeof(*t); at += t->entry_size) {
@@ -158,10 +158,8 @@ static void parse_tag(const struct tag *t, u64 at)
 /* What is in use already. The first page is the interrupt table of real mode; as an address it means "none". */
 static void paint_used(void)
 {
-    extern const char image_end[];
-
     bootmem_paint(0, PAGE_SIZE, BOOT_KERNEL);
-    bootmem_paint(KERNEL_LOAD, align_up((u64)(uintptr_t)image_end - KERNEL_BASE, PAGE_SIZE), BOOT_KERNEL);
+    bootmem_paint(KERNEL_LOAD, kpage_image_end(), BOOT_KERNEL);
     bootmem_paint(align_down(boot.info, PAGE_SIZE), align_up(boot.info + boot.info_size, PAGE_SIZE), BOOT_ACPI);
     for (u32 i = 0; i < boot.module_count; i++) {
         const struct boot_module *m = &boot.modules[i];
@@ -174,7 +172,7 @@ void multiboot_parse(u32 magic, u64 info)
 {
     const u32 *head = boot_view(info, 8);
 
-    if (magic != MULTIBOOT2_MAGIC || !head || head[0] < 16 || head[0] > INFO_MAX || !boot_view(info, head[0]))
+    if (magic != MULTIBOOT2_MAGIC || !is_aligned(info, 8) || !head || head[0] < 16 || head[0] > INFO_MAX || !boot_view(info, head[0]))
         panic("not started by a multiboot2 boot loader");
     boot.info = info;
     boot.info_size = head[0];
