@@ -91,7 +91,7 @@ Test(boot, memory_map)
             enum boot_kind kind = (enum boot_kind)(1 + random_below(BOOT_KERNEL));
 
             bootmem_paint(first << PAGE_SHIFT, (first + pages) << PAGE_SHIFT, kind);
-            memset(kinds + first, kind, pages);
+            memset(kinds + first, (int)kind, pages);
             check_map(kinds);
         }
     }
