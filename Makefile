@@ -25,11 +25,15 @@ HYPERVISOR_SRC := \
 	hypervisor/bootmem.c \
 	hypervisor/call.c \
 	hypervisor/caps.c \
+	hypervisor/counters.c \
 	hypervisor/cpu_init.c \
+	hypervisor/ctx.c \
 	hypervisor/derive.c \
 	hypervisor/domain.c \
 	hypervisor/elf.c \
 	hypervisor/entry.S \
+	hypervisor/event.c \
+	hypervisor/exception.c \
 	hypervisor/exit.c \
 	hypervisor/font.c \
 	hypervisor/fpu.c \
@@ -37,6 +41,7 @@ HYPERVISOR_SRC := \
 	hypervisor/identify.c \
 	hypervisor/io.c \
 	hypervisor/ioapic.c \
+	hypervisor/ipc.c \
 	hypervisor/irq.c \
 	hypervisor/kpage.c \
 	hypervisor/kstring.c \
@@ -45,8 +50,12 @@ HYPERVISOR_SRC := \
 	hypervisor/main.c \
 	hypervisor/memory.c \
 	hypervisor/multiboot.c \
+	hypervisor/portal.c \
 	hypervisor/reap.c \
 	hypervisor/root.c \
+	hypervisor/runqueue.c \
+	hypervisor/sched.c \
+	hypervisor/schedcall.c \
 	hypervisor/screen.c \
 	hypervisor/serial.c \
 	hypervisor/slot.c \
@@ -56,7 +65,9 @@ HYPERVISOR_SRC := \
 	hypervisor/svm_entry.S \
 	hypervisor/svm_run.c \
 	hypervisor/svm_state.c \
+	hypervisor/thread.c \
 	hypervisor/timer.c \
+	hypervisor/timerq.c \
 	hypervisor/tlb.c \
 	hypervisor/trap.c \
 	hypervisor/tsc.c \
@@ -151,10 +162,12 @@ GUEST_calltest := \
 # (default: -Itests/unit -Ihypervisor -DUNIT_TEST).
 UNIT_TESTS := \
 	account \
+	blk \
 	boot \
 	slot \
 	space \
 	tlb \
+	virtio \
 	virtqueue \
 
 UNIT_CORE := \
@@ -174,6 +187,10 @@ UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
 
 UNIT_VMM_FLAGS := -Itests/unit -Ivmm
+UNIT_blk := tests/unit/test_blk.c vmm/dev/blk.c vmm/virtqueue.c
+UNIT_blk_FLAGS := $(UNIT_VMM_FLAGS) -Itasks/lib
+UNIT_virtio := tests/unit/test_virtio.c tests/unit/ring.c vmm/virtio.c vmm/virtqueue.c
+UNIT_virtio_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_virtqueue := tests/unit/test_virtqueue.c tests/unit/test_virtqueue_cursor.c tests/unit/ring.c vmm/virtqueue.c
 UNIT_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 

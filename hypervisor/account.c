@@ -184,6 +184,7 @@ static status_t account_create_locked(struct regs *r)
 {
     struct slot *source, *dst;
     status_t status = call_slot(CALL_SEL(r), CB_TYPE_NULL, 0, 0, &source);
+    struct account *parent = NULL;
     enum cb_type type;
     u32 rights;
 
@@ -197,16 +198,15 @@ static status_t account_create_locked(struct regs *r)
         return FAULT(BAD_RIGHT, 0);
     if (type == CB_TYPE_RAM && r->rdx != 0)
         return FAULT(BAD_PARAM, 2);
-    if (HIGH(r->rsi))
-        return FAULT(BAD_PARAM, 1);
-    status = slot_derivable(source);
+    if (type == CB_TYPE_RAM)
+        status = slot_derivable(source);
+    else
+        status = call_account(CALL_SEL(r), &parent);
     if (!status)
-        status = slot_reserve(cpu_domain(), LOW(r->rsi), 1, &dst);
+        status = call_destination(r->rsi, 1, &dst);
     if (status)
         return status;
-    if (type == CB_TYPE_RAM)
-        return account_create_top(source, dst);
-    return account_create_child(slot_word_object(slot_word(source)), dst, r->rdx);
+    return parent ? account_create_child(parent, dst, r->rdx) : account_create_top(source, dst);
 }
 
 status_t account_create(struct regs *r)

@@ -13,17 +13,14 @@
 #include "thread.h"
 #include "vcpu.h"
 
-/* An empty slot seen in the linear table may be a stale translation of the shared empty page: look at the slot itself. */
+/*
+ * An empty slot seen in the linear table may be a stale translation of the shared empty page: look at the slot itself. Without the lock: the tables
+ * of a capability space only grow while its domain lives.
+ */
 static u64 call_word_slow(u32 sel)
 {
-    const struct slot *s;
-    u64 word;
-
-    lock_take(&tree_lock);
-    s = slot_find(cpu_domain(), sel);
-    word = s ? slot_word(s) : 0;
-    lock_drop(&tree_lock);
-    return word;
+    const struct slot *s = slot_find(cpu_domain(), sel);
+    return s ? slot_word(s) : 0;
 }
 
 static status_t call_check(u64 word, enum cb_type type, u32 rights, unsigned arg)
@@ -51,6 +48,17 @@ status_t call_slot(u32 sel, enum cb_type type, u32 rights, unsigned arg, struct 
     if (!*slot)
         return FAULT(BAD_CAP, arg);
     return call_check(slot_word(*slot), type, rights, arg);
+}
+
+status_t call_account(u32 sel, struct account **a)
+{
+    u64 word;
+    status_t status = call_lookup(sel, CB_TYPE_ACCOUNT, CB_RIGHT_PAY, 0, &word);
+
+    if (status)
+        return status;
+    *a = slot_word_object(word);
+    return (*a)->obj.dying ? FAULT(DYING, 0) : slot_derivable((*a)->obj.root);
 }
 
 status_t call_destination(u64 value, unsigned arg, struct slot **dst)

@@ -10,6 +10,7 @@
 
 #include <corbel/call.h>
 
+#include "account.h"
 #include "cpu.h"
 #include "regs.h"
 #include "slot.h"
@@ -28,6 +29,9 @@ status_t call_lookup(u32 sel, enum cb_type type, u32 rights, unsigned arg, u64 *
 
 /* The slot itself (direct map), for calls that derive from it. tree_lock held. OK, BAD_CAP, BAD_RIGHT. */
 status_t call_slot(u32 sel, enum cb_type type, u32 rights, unsigned arg, struct slot **slot) MUST_CHECK;
+
+/* The account that `sel` names, able to pay for another object. tree_lock held. */
+status_t call_account(u32 sel, struct account **a) MUST_CHECK;
 
 /* Reserves the slot that a create call fills: argument `arg` = selector in the caller's domain (upper half must be 0). tree_lock held. */
 status_t call_destination(u64 value, unsigned arg, struct slot **dst) MUST_CHECK;

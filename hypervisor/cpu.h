@@ -35,6 +35,7 @@ struct cpu {
     struct cpu *self;        /* constant: address valid on all CPUs */
     struct domain *domain;   /* whose page tables are loaded */
     struct sched *sched;     /* running; NULL: none */
+    bool helping;            /* it runs `current` because that is in the way of its own call */
     u64 sched_since;         /* TSC when `sched` was last charged */
     u64 armed;               /* deadline in the hardware timer, UINT64_MAX: none */
     struct timerq timers;

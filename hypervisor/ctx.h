@@ -8,7 +8,7 @@
  * wait writes the result into its registers.
  *
  * Scheduling contexts are passed along calls: the one that is running is cpu->sched, the context that it
- * runs cpu->current. When it is taken off the CPU, sched->ctx remembers where to go on.
+ * runs cpu->current. What it runs is found by following `callee` from the context that it is bound to (sched.c).
  */
 #ifndef CTX_H
 #define CTX_H
@@ -30,6 +30,7 @@ enum ctx_state {
     CTX_READY,    /* can run: runs, or its scheduling context is queued */
     CTX_IDLE,     /* handler: waits for a call */
     CTX_CALLING,  /* in a call: `callee` works for it */
+    CTX_HELPING,  /* waits until the handler `callee` is free, to make its call (again); its scheduling context helps */
     CTX_WAITING,  /* on `event`, or (vCPU) halted until an upcall */
     CTX_GRACE,    /* in revoke: waits for a grace period, then makes the call again */
     CTX_STOPPED,  /* for good: a fault or exit that nobody handles; or killed */
@@ -49,15 +50,18 @@ struct ctx {
     struct domain *domain;      /* constant */
     u32 cpu;                    /* constant: home */
     u8 state;                   /* enum ctx_state */
-    u8 partner_is_exit;         /* CALLING: the call is an exit or exception, not the call `call` */
-    u16 reserved;
+    bool partner_is_exit;       /* CALLING, HELPING: for an exit or exception, not the call `call` */
+    bool exit_pending;          /* HELPING: ... which is to be sent again, for `exit_reason` */
+    u32 exit_reason;
     struct sched *sched;        /* bound; NULL: none (handlers) */
     struct ctx *caller;         /* handler: who waits for its reply; NULL: nobody (any more) */
-    struct ctx *callee;         /* CALLING: who is to reply */
+    struct ctx *callee;         /* CALLING: who is to reply; HELPING: who is busy. NULL otherwise */
+    struct list waiters;        /* handler: contexts that wait until it is free */
+    struct list wait_node;      /* HELPING: callee->waiters */
     struct cb_utcb *utcb;       /* direct-map address; user level writes it at any time */
     u64 utcb_address;           /* where it is mapped in the domain's space */
     struct event *event;        /* WAITING */
-    struct list helpers;        /* scheduling contexts parked until this context can run (sched->node) */
+    struct list helpers;        /* scheduling contexts parked until this context is no longer blocked (sched->node) */
     struct list domain_node;    /* tree_lock: domain->contexts */
     struct timer timer;         /* deadline of a wait; a vCPU's one-shot timer */
     u8 *fpu;                    /* direct map: one page, XSAVE area */
@@ -101,6 +105,12 @@ void ctx_finish(struct ctx *c, status_t status);
 
 /* Home CPU: breaks off the call or wait that `c` is blocked in (ABORTED); nothing if it is not blocked. */
 void ctx_abort(struct ctx *c);
+
+/* Home CPU: `c` no longer waits for its busy callee. */
+void ctx_stop_helping(struct ctx *c);
+
+/* Home CPU: whoever relies on the handler `c`, which will not reply, is told: callers get ABORTED, contexts in an exit stop. */
+void ctx_drop_callers(struct ctx *c);
 
 /* Home CPU: c runs no more, and no scheduling context, event, timer or partner refers to it. */
 void ctx_kill(struct ctx *c);

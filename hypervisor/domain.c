@@ -112,15 +112,16 @@ bool domain_free_step(struct domain *d)
 
 static status_t domain_create_locked(struct regs *r, bool guest)
 {
-    struct slot *account, *dst;
+    struct account *account;
     struct domain *d;
-    status_t status = call_slot(CALL_SEL(r), CB_TYPE_ACCOUNT, CB_RIGHT_PAY, 0, &account);
+    struct slot *dst;
+    status_t status = call_account(CALL_SEL(r), &account);
 
     if (!status)
         status = call_destination(r->rsi, 1, &dst);
     if (status)
         return status;
-    d = domain_alloc(slot_word_object(slot_word(account)), guest);
+    d = domain_alloc(account, guest);
     if (!d)
         return FAULT(NO_MEMORY, 0);
     call_install(dst, &d->obj, 0);

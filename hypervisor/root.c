@@ -28,7 +28,7 @@
 #define ROOT_STACK_PAGES (CB_ROOT_STACK_SIZE / PAGE_SIZE)
 #define ROOT_INFO_PAGES 24ull
 #define ROOT_PAGES (ROOT_STACK_PAGES + ROOT_INFO_PAGES)
-#define ROOT_PRIORITY 100u
+#define ROOT_PRIORITY 120u /* above all that it starts, the console included */
 #define ROOT_BUDGET 10000u /* us, of as many */
 #define ROOT_SEL_MAPPINGS 900u
 

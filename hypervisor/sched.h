@@ -33,7 +33,6 @@ struct sched {
     u64 refill_at;      /* TSC */
     u64 consumed;       /* TSC ticks, ever */
     struct ctx *bound;  /* whose it is; tree_lock to write */
-    struct ctx *ctx;    /* what it runs when it runs next */
     struct list node;   /* run queue, or helpers of a context */
     struct timer timer; /* refill */
 };

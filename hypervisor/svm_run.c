@@ -76,11 +76,11 @@ static void svm_xcr0_enter(const struct vcpu *v)
         xsetbv(v->xcr0);
 }
 
-static void svm_xcr0_leave(struct vcpu *v, const struct vmcb *vmcb)
+static void svm_xcr0_leave(struct vcpu *v)
 {
     u64 now;
 
-    if (!features.xsave || (v->xcr0 == fpu_features && !(vmcb->cr4 & CR4_OSXSAVE)))
+    if (!features.xsave)
         return;
     now = xgetbv();
     v->xcr0 = now & fpu_features;
@@ -341,7 +341,7 @@ unsigned svm_run(struct vcpu *v)
     svm_enter(&v->ctx.regs, physical(vmcb), physical(s->host));
     v->ctx.regs.rax = vmcb->rax;
     vmcb->clean = VMCB_CLEAN_ALL;
-    svm_xcr0_leave(v, vmcb);
+    svm_xcr0_leave(v);
     svm_dr_leave(vmcb);
     svm_requeue(v, vmcb, injected);
     if (v->nmi == VCPU_NMI_IRET && vmcb->rip != v->nmi_rip)

@@ -13,7 +13,7 @@ struct thread {
     bool handler;              /* constant */
     u64 entry, stack;          /* constant */
     u64 fs_base;
-    u32 groups;                /* handler: register groups of the exit or exception it handles, 0: a plain call */
+    u64 cr2;                   /* of the last exception */
     struct portal *exception;  /* tree_lock to write: where its faults go; NULL: they kill it */
     struct list exception_node; /* tree_lock: portal->users */
     struct list portals;       /* tree_lock: portal->node, of which it is the handler */

@@ -16,7 +16,7 @@ struct timer {
     struct timer *parent;
     u8 kind;              /* enum timer_kind */
     u8 queued;
-    u8 balance;           /* timerq.c */
+    u32 rank;             /* timerq.c */
 };
 
 struct timerq {

@@ -28,14 +28,12 @@ struct request {
 
 static status_t request_check(const struct regs *r, struct request *q)
 {
-    struct slot *account;
     status_t status = call_domain(HIGH(r->rsi), CB_RIGHT_POPULATE, 1, &q->domain);
 
     if (!status)
-        status = call_slot(CALL_SEL(r), CB_TYPE_ACCOUNT, CB_RIGHT_PAY, 0, &account);
+        status = call_account(CALL_SEL(r), &q->account);
     if (status)
         return status;
-    q->account = slot_word_object(slot_word(account));
     q->cpu = LOW(r->rdx);
     q->number = HIGH(r->rdx);
     q->address = r->r8;
@@ -52,10 +50,7 @@ static status_t request_check(const struct regs *r, struct request *q)
         return FAULT(BAD_PARAM, 3);
     if (q->domain->vcpus[q->number])
         return FAULT(OCCUPIED, 2);
-    status = slot_derivable(q->account->obj.root);
-    if (!status)
-        status = call_destination(r->rsi & UINT32_MAX, 1, &q->dst);
-    return status;
+    return slot_reserve(cpu_domain(), LOW(r->rsi), 1, &q->dst);
 }
 
 static void vcpu_release(struct vcpu *v)

@@ -85,6 +85,9 @@ static inline struct vcpu *vcpu_of(struct ctx *c)
  */
 void vcpu_run(struct vcpu *v);
 
+/* Home CPU: sends the last exit again, after its handler was busy. */
+void vcpu_exit_again(struct vcpu *v, unsigned class);
+
 /* Home CPU: the hypercall that `v` is in has its status in rax, its results in the other registers; skips the instruction. */
 void vcpu_call_done(struct vcpu *v);
 

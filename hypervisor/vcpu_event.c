@@ -212,10 +212,11 @@ status_t vcpu_do_tlb_flush(struct regs *r)
     u64 word, clock, mask = r->rsi, waiting = 0;
     struct domain *d;
     struct vcpu *v;
-    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_DOMAIN, CB_RIGHT_FLUSH, 0, &word);
+    status_t status;
 
     if (!caller())
         return FAULT(BAD_CALL, 0);
+    status = call_lookup(CALL_SEL(r), CB_TYPE_DOMAIN, CB_RIGHT_FLUSH, 0, &word);
     if (status)
         return status;
     if (CALL_FLAGS(r))

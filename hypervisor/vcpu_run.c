@@ -36,6 +36,12 @@ static void vcpu_deliver(struct vcpu *v, unsigned class)
     ctx_block(&v->ctx, CTX_STOPPED);
 }
 
+void vcpu_exit_again(struct vcpu *v, unsigned class)
+{
+    v->counters[class]--;
+    vcpu_deliver(v, class);
+}
+
 /* What the next entry injects, unless something is in the queue already: the upcall, now or when an interrupt can be taken. */
 static void vcpu_prepare_upcall(struct vcpu *v)
 {

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "ctx.h"
+
+#include "call.h"
+#include "cpu.h"
+#include "domain.h"
+#include "event.h"
+#include "fpu.h"
+#include "log.h"
+#include "reap.h"
+#include "sched.h"
+#include "thread.h"
+#include "vcpu.h"
+
+#define SYSCALL_LENGTH 2u
+
+void ctx_init(struct ctx *c, struct domain *d, u32 cpu_id)
+{
+    c->domain = d;
+    c->cpu = cpu_id;
+    c->state = CTX_NEW;
+    list_init(&c->helpers);
+    list_init(&c->waiters);
+    list_init(&c->wait_node);
+    list_init(&c->domain_node);
+    list_init(&c->grace_node);
+}
+
+void ctx_post(struct ctx *c, u32 ops)
+{
+    struct cpu *home = cpu_of(c->cpu);
+    struct ctx *head;
+
+    /* Queued already: its home CPU has yet to take the bits. Pairs with the exchange in ctx_run_posts(). */
+    if (atomic_fetch_or(&c->post_ops, ops))
+        return;
+    head = atomic_load(&home->posts);
+    do
+        c->post_next = head;
+    while (!atomic_compare_exchange_weak(&home->posts, &head, c));
+    atomic_fetch_or(&home->hazards, HAZARD_POSTS);
+    if (home->id != cpu.id)
+        cpu_kick(home->id);
+}
+
+static void ctx_start(struct ctx *c)
+{
+    if (c->state == CTX_NEW)
+        c->state = CTX_READY;
+    if (c->sched && c->sched->state == SCHED_UNBOUND)
+        sched_enqueue(c->sched);
+}
+
+static void ctx_lose_sched(struct ctx *c)
+{
+    if (!c->sched || !c->sched->obj.dying)
+        return;
+    sched_dequeue(c->sched);
+    c->sched = NULL;
+}
+
+static void ctx_recall(struct ctx *c)
+{
+    if (ctx_is_vcpu(c))
+        vcpu_recall(vcpu_of(c));
+    else
+        ctx_abort(c);
+}
+
+static void ctx_wake(struct ctx *c)
+{
+    if (ctx_is_vcpu(c))
+        vcpu_wake(vcpu_of(c));
+    else
+        event_wake(c);
+}
+
+static void ctx_run_post(struct ctx *c, u32 ops)
+{
+    if (ops & CTX_OP_KILL) {
+        ctx_kill(c);
+        return;
+    }
+    if (ops & CTX_OP_UNSCHED)
+        ctx_lose_sched(c);
+    if (ops & CTX_OP_START)
+        ctx_start(c);
+    if (ops & CTX_OP_WAKE)
+        ctx_wake(c);
+    if ((ops & CTX_OP_EVENT_GONE) && c->event && c->event->obj.dying)
+        ctx_abort(c);
+    if (ops & CTX_OP_RECALL)
+        ctx_recall(c);
+}
+
+void ctx_run_posts(void)
+{
+    struct ctx *next;
+
+    for (struct ctx *c = atomic_exchange(&cpu.posts, NULL); c; c = next) {
+        next = c->post_next; /* before the exchange: then it may be queued again */
+        ctx_run_post(c, atomic_exchange(&c->post_ops, 0));
+    }
+}
+
+void ctx_call_done(struct ctx *c, status_t status)
+{
+    c->regs.rax = status;
+    if (ctx_is_vcpu(c))
+        vcpu_call_done(vcpu_of(c));
+}
+
+void ctx_call_again(struct ctx *c)
+{
+    if (!ctx_is_vcpu(c))
+        c->regs.rip -= SYSCALL_LENGTH;
+}
+
+void ctx_block(struct ctx *c, enum ctx_state state)
+{
+    struct sched *s = cpu.sched;
+
+    c->state = (u8)state;
+    cpu.current = NULL;
+    if (!s)
+        return;
+    sched_dequeue(s);
+    s->state = SCHED_PARKED;
+    list_append(&c->helpers, &s->node);
+}
+
+void ctx_unblock(struct ctx *c)
+{
+    while (!list_empty(&c->helpers)) {
+        struct sched *s = CONTAINER_OF(c->helpers.next, struct sched, node);
+
+        list_remove(&s->node);
+        sched_enqueue(s);
+    }
+}
+
+void ctx_finish(struct ctx *c, status_t status)
+{
+    c->state = CTX_READY;
+    ctx_call_done(c, status);
+    ctx_unblock(c);
+}
+
+void ctx_stop_helping(struct ctx *c)
+{
+    list_remove(&c->wait_node);
+    c->callee = NULL;
+}
+
+/* Chains through `c` have changed: scheduling contexts parked at their end look for their way anew, the running one too. */
+static void ctx_unlink_chain(struct ctx *c)
+{
+    while (c->callee)
+        c = c->callee;
+    ctx_unblock(c);
+    cpu_hazard(HAZARD_RESCHED);
+}
+
+/* Cuts the link between `c` and the handler that it calls or waits for. */
+static void ctx_leave_callee(struct ctx *c)
+{
+    ctx_unlink_chain(c);
+    if (c->state == CTX_CALLING) {
+        c->callee->caller = NULL;
+        c->callee = NULL;
+    } else {
+        ctx_stop_helping(c);
+    }
+}
+
+void ctx_abort(struct ctx *c)
+{
+    switch ((enum ctx_state)c->state) {
+    case CTX_WAITING:
+        if (ctx_is_vcpu(c))
+            return;
+        event_leave(c);
+        break;
+    case CTX_HELPING:
+        if (c->exit_pending)
+            return;
+        ctx_leave_callee(c);
+        if (!ctx_is_vcpu(c))
+            c->regs.rip += SYSCALL_LENGTH; /* it was to make the call again */
+        break;
+    case CTX_CALLING:
+        if (c->partner_is_exit)
+            return;
+        ctx_leave_callee(c);
+        break;
+    default: return;
+    }
+    ctx_finish(c, FAULT(ABORTED, 0));
+}
+
+/* The handler that `c`, in a call or exit, relies on will never reply. */
+static void ctx_lose_callee(struct ctx *c)
+{
+    if (!c->partner_is_exit) {
+        ctx_abort(c);
+        return;
+    }
+    ctx_leave_callee(c);
+    c->state = CTX_STOPPED;
+    log_printf("corbel: a %s stops: the handler of its %s has died", ctx_is_vcpu(c) ? "vCPU" : "thread",
+               ctx_is_vcpu(c) ? "exit" : "exception");
+}
+
+void ctx_drop_callers(struct ctx *c)
+{
+    if (c->caller)
+        ctx_lose_callee(c->caller);
+    while (!list_empty(&c->waiters)) {
+        struct ctx *w = CONTAINER_OF(c->waiters.next, struct ctx, wait_node);
+
+        ctx_leave_callee(w);
+        w->state = CTX_READY; /* makes its call again, and hears what has become of the handler */
+    }
+}
+
+void ctx_kill(struct ctx *c)
+{
+    ctx_drop_callers(c);
+    switch ((enum ctx_state)c->state) {
+    case CTX_WAITING:
+        if (!ctx_is_vcpu(c))
+            event_leave(c);
+        break;
+    case CTX_GRACE: grace_leave(c); break;
+    case CTX_CALLING:
+    case CTX_HELPING: ctx_leave_callee(c); break;
+    default: break;
+    }
+    timerq_remove(&cpu.timers, &c->timer);
+    if (c->sched) {
+        sched_dequeue(c->sched);
+        c->sched->bound = NULL;
+        c->sched = NULL;
+    }
+    c->state = CTX_STOPPED;
+    ctx_unblock(c);
+    fpu_forget(c);
+    if (cpu.current == c)
+        cpu.current = NULL;
+    cpu_hazard(HAZARD_RESCHED);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Signalling is lock-free. A thread that is about to wait publishes itself (waiter), then looks once more for badge bits and for the end of
+ * the event; whoever signals or kills writes that first and then looks for a waiter. All sequentially consistent: one of them sees the other.
+ */
+#include "event.h"
+
+#include <corbel/event.h>
+
+#include "account.h"
+#include "call.h"
+#include "caps.h"
+#include "cpu.h"
+#include "ctx.h"
+#include "irq.h"
+#include "log.h"
+#include "reap.h"
+#include "vcpu.h"
+#include "x86.h"
+
+void event_signal(struct event *e, u64 badge)
+{
+    struct vcpu *v = atomic_load(&e->vcpu);
+    struct ctx *waiter;
+
+    atomic_fetch_add_explicit(&e->signals, 1, memory_order_relaxed);
+    if (v) {
+        vcpu_signal(v, e->port);
+        return;
+    }
+    atomic_fetch_or(&e->pending, badge);
+    waiter = atomic_load(&e->waiter);
+    if (waiter)
+        ctx_post(waiter, CTX_OP_WAKE);
+}
+
+status_t event_do_signal(struct regs *r)
+{
+    const struct slot *s = caps_linear(CALL_SEL(r));
+    u64 badge = s->badge, word;
+    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_EVENT, CB_RIGHT_SIGNAL, 0, &word);
+
+    if (status)
+        return status;
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    event_signal(slot_word_object(word), badge ? badge : slot_find(cpu_domain(), CALL_SEL(r))->badge);
+    return CB_OK;
+}
+
+void event_leave(struct ctx *waiter)
+{
+    atomic_store(&waiter->event->waiter, NULL);
+    waiter->event = NULL;
+    timerq_remove(&cpu.timers, &waiter->timer);
+}
+
+void event_wake(struct ctx *waiter)
+{
+    u64 bits;
+
+    if (waiter->state != CTX_WAITING || !waiter->event)
+        return;
+    bits = atomic_exchange(&waiter->event->pending, 0);
+    if (!bits)
+        return;
+    event_leave(waiter);
+    waiter->regs.rsi = bits;
+    ctx_finish(waiter, CB_OK);
+}
+
+void event_timeout(struct ctx *waiter)
+{
+    event_wake(waiter); /* bits that came at the last moment */
+    if (waiter->state != CTX_WAITING || !waiter->event)
+        return;
+    event_leave(waiter);
+    ctx_finish(waiter, FAULT(TIMEOUT, 0));
+}
+
+/* Puts the caller to sleep on `e`, unless something happens meanwhile. */
+static status_t event_sleep(struct ctx *c, struct event *e, struct regs *r)
+{
+    struct ctx *nobody = NULL;
+    u64 deadline = r->rsi, bits;
+
+    if (!atomic_compare_exchange_strong(&e->waiter, &nobody, c))
+        return FAULT(BUSY, 0);
+    c->event = e;
+    bits = atomic_exchange(&e->pending, 0);
+    if (bits || __atomic_load_n(&e->obj.dying, __ATOMIC_SEQ_CST)) {
+        event_leave(c);
+        r->rsi = bits ? bits : r->rsi;
+        return bits ? CB_OK : FAULT(ABORTED, 0);
+    }
+    c->timer.kind = TIMER_WAIT;
+    if (deadline != CB_DEADLINE_NONE)
+        timerq_insert(&cpu.timers, &c->timer, deadline);
+    ctx_block(c, CTX_WAITING);
+    return CALL_BLOCKED;
+}
+
+status_t event_wait(struct regs *r)
+{
+    struct ctx *c = cpu.current;
+    struct event *e;
+    u64 word, bits;
+    status_t status;
+
+    if (ctx_is_vcpu(c))
+        return FAULT(BAD_CALL, 0);
+    status = call_lookup(CALL_SEL(r), CB_TYPE_EVENT, CB_RIGHT_WAIT, 0, &word);
+    if (status)
+        return status;
+    if (CALL_FLAGS(r) & ~CB_WAIT_POLL)
+        return FAULT(BAD_PARAM, 0);
+    e = slot_word_object(word);
+    if (atomic_load(&e->vcpu))
+        return FAULT(BUSY, 0);
+    bits = atomic_exchange(&e->pending, 0);
+    if (bits) {
+        r->rsi = bits;
+        return CB_OK;
+    }
+    if (CALL_FLAGS(r) & CB_WAIT_POLL)
+        return FAULT(EMPTY, 0);
+    if (r->rsi <= rdtsc())
+        return FAULT(TIMEOUT, 0);
+    return event_sleep(c, e, r);
+}
+
+void event_kill(struct event *e)
+{
+    struct ctx *waiter;
+
+    __atomic_store_n(&e->obj.dying, e->obj.dying, __ATOMIC_SEQ_CST); /* set by the reaper: seen before `waiter` is read */
+    waiter = atomic_load(&e->waiter);
+    if (waiter)
+        ctx_post(waiter, CTX_OP_EVENT_GONE);
+    if (atomic_exchange(&e->vcpu, NULL))
+        list_remove(&e->vcpu_node);
+    irq_event_kill(e);
+    log_event_kill(e);
+}
+
+static status_t event_create_locked(struct regs *r)
+{
+    struct account *account;
+    struct event *e;
+    struct slot *dst;
+    status_t status = call_account(CALL_SEL(r), &account);
+
+    if (!status)
+        status = call_destination(r->rsi, 1, &dst);
+    if (status)
+        return status;
+    e = account_object(account, sizeof(*e), CB_TYPE_EVENT);
+    if (!e)
+        return FAULT(NO_MEMORY, 0);
+    list_init(&e->vcpu_node);
+    call_install(dst, &e->obj, 1);
+    return CB_OK;
+}
+
+status_t event_create(struct regs *r)
+{
+    status_t status;
+
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    lock_take(&tree_lock);
+    status = event_create_locked(r);
+    lock_drop(&tree_lock);
+    return status;
+}
+
+static status_t event_bind_locked(struct regs *r)
+{
+    struct event *e;
+    struct vcpu *v;
+    u64 word;
+    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_EVENT, CB_RIGHT_WAIT, 0, &word);
+
+    if (status)
+        return status;
+    e = slot_word_object(word);
+    status = call_lookup(LOW(r->rsi), CB_TYPE_VCPU, CB_RIGHT_CONTROL, 1, &word);
+    if (status)
+        return status;
+    v = slot_word_object(word);
+    if (v->ctx.obj.dying || e->obj.dying)
+        return FAULT(DYING, 0);
+    if (r->rdx == CB_PORT_TIMER || r->rdx >= CB_PORTS)
+        return FAULT(BAD_PARAM, 2);
+    if (atomic_load(&e->vcpu) || atomic_load(&e->waiter))
+        return FAULT(BUSY, 0);
+    e->port = (u32)r->rdx;
+    list_append(&v->events, &e->vcpu_node);
+    atomic_store(&e->vcpu, v);
+    if (atomic_exchange(&e->pending, 0)) /* what was signalled before is not lost */
+        vcpu_signal(v, e->port);
+    return CB_OK;
+}
+
+status_t event_bind(struct regs *r)
+{
+    status_t status;
+
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    lock_take(&tree_lock);
+    status = event_bind_locked(r);
+    lock_drop(&tree_lock);
+    return status;
+}

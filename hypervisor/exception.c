@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Exceptions of threads as messages. */
+#include <corbel/state.h>
+
+#include "ctx.h"
+#include "layout.h"
+#include "log.h"
+#include "portal.h"
+#include "thread.h"
+#include "x86.h"
+
+/* RFLAGS that a thread may have as it likes (APM 2, 3.1.6): the arithmetic flags, TF, DF, AC, ID. */
+#define RFLAGS_USER 0x240dd5ull
+
+void thread_exception(struct ctx *c, u64 cr2)
+{
+    struct thread *t = thread_of(c);
+    struct portal *p = __atomic_load_n(&t->exception, __ATOMIC_ACQUIRE);
+
+    t->cr2 = cr2;
+    if (p && ipc_exit(c, p, c->regs.vector))
+        return;
+    log_printf("corbel: a thread stops: exception %lu (error %lx, address %lx) at %lx", c->regs.vector, c->regs.error, cr2,
+               c->regs.rip);
+    ctx_drop_callers(c);
+    ctx_block(c, CTX_STOPPED);
+}
+
+void thread_state_get(const struct ctx *c, u32 groups, struct cb_state *out)
+{
+    const struct regs *r = &c->regs;
+
+    if (groups & CB_GROUP_ACDB) {
+        out->rax = r->rax;
+        out->rcx = r->rcx;
+        out->rdx = r->rdx;
+        out->rbx = r->rbx;
+    }
+    if (groups & CB_GROUP_BSD) {
+        out->rbp = r->rbp;
+        out->rsi = r->rsi;
+        out->rdi = r->rdi;
+    }
+    if (groups & CB_GROUP_R8_R15) {
+        out->r8 = r->r8;
+        out->r9 = r->r9;
+        out->r10 = r->r10;
+        out->r11 = r->r11;
+        out->r12 = r->r12;
+        out->r13 = r->r13;
+        out->r14 = r->r14;
+        out->r15 = r->r15;
+    }
+    if (groups & CB_GROUP_RSP)
+        out->rsp = r->rsp;
+    if (groups & CB_GROUP_RIP) {
+        out->rip = r->rip;
+        out->insn_len = 0;
+    }
+    if (groups & CB_GROUP_RFLAGS)
+        out->rflags = r->rflags;
+    if (groups & CB_GROUP_QUAL) {
+        out->qual[0] = r->vector;
+        out->qual[1] = r->error;
+        out->qual[2] = ((const struct thread *)(const void *)c)->cr2;
+    }
+}
+
+void thread_state_put(struct ctx *c, u32 groups, const struct cb_state *in)
+{
+    struct regs *r = &c->regs;
+
+    if (groups & CB_GROUP_ACDB) {
+        r->rax = in->rax;
+        r->rcx = in->rcx;
+        r->rdx = in->rdx;
+        r->rbx = in->rbx;
+    }
+    if (groups & CB_GROUP_BSD) {
+        r->rbp = in->rbp;
+        r->rsi = in->rsi;
+        r->rdi = in->rdi;
+    }
+    if (groups & CB_GROUP_R8_R15) {
+        r->r8 = in->r8;
+        r->r9 = in->r9;
+        r->r10 = in->r10;
+        r->r11 = in->r11;
+        r->r12 = in->r12;
+        r->r13 = in->r13;
+        r->r14 = in->r14;
+        r->r15 = in->r15;
+    }
+    if (groups & CB_GROUP_RSP)
+        r->rsp = in->rsp;
+    if (groups & CB_GROUP_RIP) /* IRET to a non-canonical address would fault in the kernel; 0 faults in the thread */
+        r->rip = in->rip < USER_END ? in->rip : 0;
+    if (groups & CB_GROUP_RFLAGS)
+        r->rflags = (in->rflags & RFLAGS_USER) | RFLAGS_IF | RFLAGS_1;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Call and reply. Caller and handler live on this CPU, so a call is a copy of registers and a change of cpu.current: the scheduler and
+ * the scheduling context are not touched. A caller that finds the handler busy waits in CTX_HELPING: its scheduling context goes on to run
+ * whatever keeps the handler busy, and makes the call again when the handler is free.
+ */
+#include <corbel/state.h>
+#include <corbel/utcb.h>
+
+#include "call.h"
+#include "cpu.h"
+#include "ctx.h"
+#include "derive.h"
+#include "kstring.h"
+#include "portal.h"
+#include "reap.h"
+#include "thread.h"
+#include "vcpu.h"
+#include "x86.h"
+
+#define CHAIN_MAX 32u /* handlers that may call one another */
+#define STATE_WORDS (sizeof(struct cb_state) / 8)
+
+static bool info_valid(u64 info)
+{
+    return CB_INFO_WORDS(info) <= CB_UTCB_WORDS && CB_INFO_ITEMS(info) <= CB_UTCB_ITEMS;
+}
+
+/* The typed items of a message; each is read once. */
+static void transfer_items(struct ctx *from, struct ctx *to, u32 count)
+{
+    u32 window = __atomic_load_n(&to->utcb->window, __ATOMIC_RELAXED);
+    u32 room = __atomic_load_n(&to->utcb->window_count, __ATOMIC_RELAXED);
+    u32 delivered = 0;
+
+    for (u32 i = 0; i < count && i < room; i++) {
+        struct cb_item item;
+
+        memcpy(&item, &from->utcb->items[i], sizeof(item));
+        __asm__ volatile("" : "+m"(item)); /* the copy is what counts, not the sender's page */
+        if (derive_item(from->domain, to->domain, window + i, &item))
+            delivered |= 1u << i;
+    }
+    to->utcb->delivered = delivered;
+}
+
+/* What of a message is not in registers. */
+static void transfer(struct ctx *from, struct ctx *to, u64 info)
+{
+    u32 words = CB_INFO_WORDS(info), items = CB_INFO_ITEMS(info);
+
+    if (words)
+        memcpy(to->utcb->words, from->utcb->words, words * sizeof(u64));
+    if (items)
+        transfer_items(from, to, items);
+}
+
+/* Makes `h` handle what `c` sends, with these registers; everything else of the handler's registers is scrubbed. */
+static void handler_enter(struct ctx *c, struct ctx *h, const struct portal *p, u64 w0, u64 w1, u64 w2, u64 w3, u64 info)
+{
+    h->regs = (struct regs){
+        .rdi = p->badge,
+        .rsi = w0,
+        .rdx = w1,
+        .r8 = w2,
+        .r9 = w3,
+        .r10 = info,
+        .vector = REGS_SYSCALL,
+        .rip = p->entry,
+        .rsp = thread_of(h)->stack,
+        .rflags = RFLAGS_IF | RFLAGS_1,
+        .cs = SEL_USER_CODE,
+        .ss = SEL_USER_DATA,
+    };
+    h->caller = c;
+    h->state = CTX_READY;
+    c->callee = h;
+    c->state = CTX_CALLING;
+    thread_of(h)->handled++;
+    cpu.current = h;
+}
+
+/* Would waiting for `h` be waiting for oneself, or is the chain too long? */
+static bool chain_refuses(const struct ctx *c, const struct ctx *h)
+{
+    for (unsigned n = 0; n < CHAIN_MAX; n++) {
+        if (h == c)
+            return true;
+        if (!h->callee)
+            return false;
+        h = h->callee;
+    }
+    return true;
+}
+
+/* `c` waits until `h` is free: the chain from its scheduling context leads through `h` now. */
+static void wait_for_handler(struct ctx *c, struct ctx *h)
+{
+    c->state = CTX_HELPING;
+    c->callee = h;
+    list_append(&h->waiters, &c->wait_node);
+    cpu.current = NULL;
+}
+
+/* How long the chain of callers behind `c` is: it is what a new call would lengthen. */
+static bool chain_full(const struct ctx *c)
+{
+    unsigned n = 0;
+
+    while (c->caller && n < CHAIN_MAX) {
+        c = c->caller;
+        n++;
+    }
+    return n == CHAIN_MAX;
+}
+
+status_t ipc_call(struct regs *r)
+{
+    struct ctx *c = cpu.current, *h;
+    const struct portal *p;
+    u64 word, info = r->r10;
+    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_PORTAL, CB_RIGHT_CALL, 0, &word);
+
+    if (status)
+        return status;
+    p = slot_word_object(word);
+    h = &p->handler->ctx;
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    if (!info_valid(info) || CB_INFO_GROUPS(info))
+        return FAULT(BAD_PARAM, 5);
+    if (h->cpu != cpu.id)
+        return FAULT(BAD_CPU, 0);
+    if (h->state == CTX_STOPPED || h->obj.dying)
+        return FAULT(ABORTED, 0);
+    if (chain_full(c))
+        return FAULT(BUSY, 0);
+    if (h->state != CTX_IDLE) {
+        if (chain_refuses(c, h))
+            return FAULT(BUSY, 0);
+        wait_for_handler(c, h);
+        return CALL_BLOCKED_AGAIN;
+    }
+    if (!ctx_is_vcpu(c))
+        thread_of(c)->calls++;
+    if (info)
+        transfer(c, h, info);
+    handler_enter(c, h, p, r->rsi, r->rdx, r->r8, r->r9, info);
+    return CALL_BLOCKED;
+}
+
+bool ipc_exit(struct ctx *c, struct portal *p, u64 reason)
+{
+    struct ctx *h = &p->handler->ctx;
+
+    c->exit_pending = false;
+    if (h->cpu != cpu.id || h->state == CTX_STOPPED || h->obj.dying || chain_full(c))
+        return false;
+    c->partner_is_exit = true;
+    if (h->state != CTX_IDLE) {
+        if (chain_refuses(c, h))
+            return false;
+        c->exit_pending = true;
+        c->exit_reason = (u32)reason;
+        wait_for_handler(c, h);
+        return true;
+    }
+    if (ctx_is_vcpu(c))
+        vcpu_state_get(vcpu_of(c), p->groups, (struct cb_state *)(void *)h->utcb->words);
+    else
+        thread_state_get(c, p->groups, (struct cb_state *)(void *)h->utcb->words);
+    handler_enter(c, h, p, reason, 0, 0, 0, CB_INFO(STATE_WORDS, 0, p->groups));
+    return true;
+}
+
+void ipc_retry(struct ctx *c)
+{
+    if (ctx_is_vcpu(c))
+        vcpu_exit_again(vcpu_of(c), c->exit_reason);
+    else
+        thread_exception(c, thread_of(c)->cr2);
+}
+
+/* The reply to an exit: the groups that it names, from a copy that the handler cannot change any more. */
+static void reply_state(struct ctx *h, struct ctx *c, u32 groups)
+{
+    struct cb_state state;
+
+    memcpy(&state, h->utcb->words, sizeof(state));
+    __asm__ volatile("" : "+m"(state));
+    if (ctx_is_vcpu(c))
+        vcpu_state_put(vcpu_of(c), groups, &state);
+    else
+        thread_state_put(c, groups, &state);
+}
+
+static void reply_message(struct ctx *h, struct ctx *c, const struct regs *r)
+{
+    if (r->r10)
+        transfer(h, c, r->r10);
+    c->regs.rsi = r->rsi;
+    c->regs.rdx = r->rdx;
+    c->regs.r8 = r->r8;
+    c->regs.r9 = r->r9;
+    c->regs.r10 = r->r10;
+    ctx_call_done(c, CB_OK);
+}
+
+status_t ipc_reply(struct regs *r)
+{
+    struct ctx *h = cpu.current, *c = h->caller;
+    u32 groups = CB_INFO_GROUPS(r->r10);
+
+    if (ctx_is_vcpu(h) || !thread_of(h)->handler)
+        return FAULT(BAD_CALL, 0);
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    if (!info_valid(r->r10) || (groups && c && !c->partner_is_exit))
+        return FAULT(BAD_PARAM, 5);
+    h->state = CTX_IDLE;
+    h->caller = NULL;
+    cpu.current = NULL;
+    if (!c)
+        return CALL_BLOCKED;
+
+    c->callee = NULL;
+    c->state = CTX_READY;
+    if (c->partner_is_exit) {
+        c->partner_is_exit = false;
+        reply_state(h, c, groups);
+    } else {
+        reply_message(h, c, r);
+    }
+    /* A helper's scheduling context goes back to its own business; the caller has one of its own. */
+    if (!cpu.helping)
+        cpu.current = c;
+    return CALL_BLOCKED;
+}

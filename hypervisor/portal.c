@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "portal.h"
+
+#include <corbel/state.h>
+
+#include "account.h"
+#include "call.h"
+#include "domain.h"
+#include "thread.h"
+
+static status_t portal_create_locked(struct regs *r)
+{
+    struct account *account;
+    struct portal *p;
+    struct slot *dst;
+    struct thread *t;
+    u64 word;
+    status_t status = call_lookup(HIGH(r->rsi), CB_TYPE_THREAD, CB_RIGHT_CONTROL, 1, &word);
+
+    if (!status)
+        status = call_account(CALL_SEL(r), &account);
+    if (status)
+        return status;
+    t = slot_word_object(word);
+    if (t->ctx.obj.dying)
+        return FAULT(DYING, 1);
+    if (!t->handler)
+        return FAULT(BAD_PARAM, 1);
+    if (r->rdx >= USER_END)
+        return FAULT(BAD_PARAM, 2);
+    if (r->r9 & ~(u64)CB_GROUPS_VCPU)
+        return FAULT(BAD_PARAM, 4);
+    status = call_destination(LOW(r->rsi), 1, &dst);
+    if (status)
+        return status;
+    p = account_object(account, sizeof(*p), CB_TYPE_PORTAL);
+    if (!p)
+        return FAULT(NO_MEMORY, 0);
+    p->handler = t;
+    p->entry = r->rdx;
+    p->badge = r->r8;
+    p->groups = (u32)r->r9;
+    list_init(&p->users);
+    list_append(&t->portals, &p->node);
+    call_install(dst, &p->obj, 0);
+    return CB_OK;
+}
+
+status_t portal_create(struct regs *r)
+{
+    status_t status;
+
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    lock_take(&tree_lock);
+    status = portal_create_locked(r);
+    lock_drop(&tree_lock);
+    return status;
+}
+
+void portal_kill(struct portal *p)
+{
+    list_remove(&p->node);
+    while (!list_empty(&p->users)) {
+        struct thread *t = CONTAINER_OF(p->users.next, struct thread, exception_node);
+
+        list_remove(&t->exception_node);
+        t->exception = NULL;
+    }
+}

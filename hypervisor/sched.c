@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who runs. A scheduling context runs the end of the chain of calls that begins with the context it is bound to: that is donation, and where a
+ * link of the chain is a wait for a busy handler, helping. Nothing about it is stored with the scheduling context, so that a chain can change
+ * under it at any time; it is followed when the scheduling context is picked.
+ */
+#include "sched.h"
+
+#include "cpu.h"
+#include "ctx.h"
+#include "event.h"
+#include "portal.h"
+#include "vcpu.h"
+#include "x86.h"
+
+void sched_charge(u64 now)
+{
+    struct sched *s = cpu.sched;
+    u64 used = now - cpu.sched_since;
+
+    s->consumed += used;
+    s->left = used < s->left ? s->left - used : 0;
+    cpu.sched_since = now;
+}
+
+/* A new budget if it is time for one. One that may use all the time always gets it: its budget is a time slice. */
+static bool sched_refill(struct sched *s, u64 now)
+{
+    if (s->left)
+        return true;
+    if (s->budget < s->period && now < s->refill_at)
+        return false;
+    s->left = s->budget;
+    s->refill_at = MAX(s->refill_at + s->period, now);
+    if (s->refill_at > now + s->period)
+        s->refill_at = now + s->period;
+    return true;
+}
+
+static void sched_queue(struct sched *s, bool front, u64 now)
+{
+    if (!sched_refill(s, now)) {
+        s->state = SCHED_THROTTLED;
+        timerq_insert(&cpu.timers, &s->timer, s->refill_at);
+        return;
+    }
+    s->state = SCHED_QUEUED;
+    runqueue_insert(&cpu.runqueue, s, front);
+    if (!cpu.sched || s->priority > cpu.sched->priority)
+        cpu_hazard(HAZARD_RESCHED);
+}
+
+void sched_enqueue(struct sched *s)
+{
+    sched_queue(s, false, rdtsc());
+}
+
+void sched_dequeue(struct sched *s)
+{
+    switch ((enum sched_state)s->state) {
+    case SCHED_QUEUED: runqueue_remove(&cpu.runqueue, s); break;
+    case SCHED_PARKED: list_remove(&s->node); break;
+    case SCHED_THROTTLED: timerq_remove(&cpu.timers, &s->timer); break;
+    case SCHED_RUNNING:
+        sched_charge(rdtsc());
+        cpu.sched = NULL;
+        cpu.current = NULL;
+        cpu_hazard(HAZARD_RESCHED);
+        break;
+    case SCHED_UNBOUND: break;
+    }
+    s->state = SCHED_UNBOUND;
+}
+
+/* Takes the running scheduling context off the CPU. `last`: behind the others of its priority, as when its slice is over. */
+static void sched_put(bool last)
+{
+    struct sched *s = cpu.sched;
+    u64 now = rdtsc();
+    bool over;
+
+    if (!s)
+        return;
+    sched_charge(now);
+    over = s->left == 0;
+    cpu.sched = NULL;
+    sched_queue(s, !last && !over, now);
+}
+
+void sched_yield(void)
+{
+    sched_put(true);
+    cpu.current = NULL;
+}
+
+static void sched_run(struct sched *s, struct ctx *c, bool helping)
+{
+    runqueue_remove(&cpu.runqueue, s);
+    s->state = SCHED_RUNNING;
+    cpu.sched = s;
+    cpu.sched_since = rdtsc();
+    cpu.current = c;
+    cpu.helping = helping;
+}
+
+/* The end of the chain that begins with `c`; *helping: a link of it is a wait for a busy handler. */
+static struct ctx *chain_end(struct ctx *c, bool *helping)
+{
+    *helping = false;
+    while (c->callee && !(c->state == CTX_HELPING && c->callee->state == CTX_IDLE)) {
+        *helping |= c->state == CTX_HELPING;
+        c = c->callee;
+    }
+    return c;
+}
+
+void sched_pick(void)
+{
+    struct sched *s;
+
+    sched_put(false);
+    cpu.current = NULL;
+    while ((s = runqueue_first(&cpu.runqueue)) != NULL) {
+        bool helping;
+        struct ctx *c = chain_end(s->bound, &helping);
+
+        if (c->state == CTX_HELPING) {
+            ctx_stop_helping(c);
+            c->state = CTX_READY;
+        }
+        if (c->state == CTX_READY) {
+            sched_run(s, c, helping);
+            if (c->exit_pending)
+                ipc_retry(c);
+            if (cpu.current)
+                return;
+            sched_put(false);
+            continue;
+        }
+        runqueue_remove(&cpu.runqueue, s);
+        s->state = SCHED_PARKED;
+        list_append(&c->helpers, &s->node);
+    }
+}
+
+/* Does the running scheduling context share its CPU, so that the end of its slice matters? */
+static bool sched_has_rival(const struct sched *s)
+{
+    return !list_empty(&cpu.runqueue.queue[s->priority]);
+}
+
+u64 sched_deadline(void)
+{
+    const struct sched *s = cpu.sched;
+    u64 deadline = cpu.timers.first ? cpu.timers.first->when : UINT64_MAX;
+
+    if (s && (s->budget < s->period || sched_has_rival(s)))
+        deadline = MIN(deadline, cpu.sched_since + s->left);
+    return deadline;
+}
+
+static void timer_expire(struct timer *t)
+{
+    switch ((enum timer_kind)t->kind) {
+    case TIMER_WAIT: event_timeout(CONTAINER_OF(t, struct ctx, timer)); break;
+    case TIMER_VCPU: vcpu_timer(vcpu_of(CONTAINER_OF(t, struct ctx, timer))); break;
+    case TIMER_REFILL: sched_enqueue(CONTAINER_OF(t, struct sched, timer)); break;
+    }
+}
+
+void sched_timers(u64 now)
+{
+    struct timer *t;
+
+    while ((t = cpu.timers.first) != NULL && t->when <= now) {
+        timerq_remove(&cpu.timers, t);
+        timer_expire(t);
+    }
+    if (!cpu.sched)
+        return;
+    sched_charge(now);
+    if (cpu.sched->left == 0 && (cpu.sched->budget < cpu.sched->period || sched_has_rival(cpu.sched)))
+        cpu_hazard(HAZARD_RESCHED);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Scheduling contexts as objects: creation, binding, death. */
+#include <corbel/call.h>
+
+#include "account.h"
+#include "call.h"
+#include "cpu.h"
+#include "ctx.h"
+#include "sched.h"
+#include "thread.h"
+#include "tsc.h"
+
+#define BUDGET_MIN 50u /* microseconds */
+#define PERIOD_MIN 100u
+#define PERIOD_MAX 1000000u
+
+static u64 ticks(u64 microseconds)
+{
+    return microseconds * tsc_khz / 1000;
+}
+
+static status_t sched_create_locked(struct regs *r)
+{
+    u64 priority = r->rdx, budget = r->r8, period = r->r9;
+    struct account *account;
+    struct sched *s;
+    struct slot *dst;
+    status_t status = call_account(CALL_SEL(r), &account);
+
+    if (status)
+        return status;
+    if (HIGH(r->rsi) >= cpu_count)
+        return FAULT(BAD_CPU, 1);
+    if (priority == 0 || priority >= CB_PRIORITIES)
+        return FAULT(BAD_PARAM, 2);
+    if (period < PERIOD_MIN || period > PERIOD_MAX)
+        return FAULT(BAD_PARAM, 4);
+    if (budget < BUDGET_MIN || budget > period)
+        return FAULT(BAD_PARAM, 3);
+    status = call_destination(LOW(r->rsi), 1, &dst);
+    if (status)
+        return status;
+    s = account_object(account, sizeof(*s), CB_TYPE_SCHED);
+    if (!s)
+        return FAULT(NO_MEMORY, 0);
+    s->cpu = HIGH(r->rsi);
+    s->priority = (u8)priority;
+    s->budget = s->left = ticks(budget);
+    s->period = ticks(period);
+    s->timer.kind = TIMER_REFILL;
+    list_init(&s->node);
+    call_install(dst, &s->obj, 0);
+    return CB_OK;
+}
+
+status_t sched_create(struct regs *r)
+{
+    status_t status;
+
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    lock_take(&tree_lock);
+    status = sched_create_locked(r);
+    lock_drop(&tree_lock);
+    return status;
+}
+
+static status_t sched_bind_locked(struct regs *r)
+{
+    struct sched *s;
+    struct ctx *c;
+    enum cb_type type;
+    u64 word;
+    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_SCHED, CB_RIGHT_CONTROL, 0, &word);
+
+    if (status)
+        return status;
+    s = slot_word_object(word);
+    status = call_lookup((u32)r->rsi, CB_TYPE_NULL, CB_RIGHT_CONTROL, 1, &word);
+    type = slot_word_type(word);
+    if (r->rsi > UINT32_MAX || (type != CB_TYPE_THREAD && type != CB_TYPE_VCPU))
+        return FAULT(BAD_CAP, 1);
+    if (status)
+        return status;
+    c = slot_word_object(word);
+    if (!ctx_is_vcpu(c) && thread_of(c)->handler)
+        return FAULT(BAD_CAP, 1);
+    if (s->obj.dying || c->obj.dying)
+        return FAULT(DYING, 0);
+    if (s->cpu != c->cpu)
+        return FAULT(BAD_CPU, 1);
+    if (s->bound || c->sched)
+        return FAULT(BUSY, s->bound ? 0 : 1);
+    s->bound = c;
+    c->sched = s;
+    ctx_post(c, CTX_OP_START);
+    return CB_OK;
+}
+
+status_t sched_bind(struct regs *r)
+{
+    status_t status;
+
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    lock_take(&tree_lock);
+    status = sched_bind_locked(r);
+    lock_drop(&tree_lock);
+    return status;
+}
+
+void sched_kill(struct sched *s)
+{
+    struct ctx *c = s->bound;
+
+    if (c)
+        ctx_post(c, CTX_OP_UNSCHED);
+}
