@@ -164,6 +164,8 @@ UNIT_TESTS := \
 	account \
 	blk \
 	boot \
+	bzimage \
+	devtree \
 	slot \
 	space \
 	tlb \
@@ -189,6 +191,10 @@ UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
 UNIT_VMM_FLAGS := -Itests/unit -Ivmm
 UNIT_blk := tests/unit/test_blk.c vmm/dev/blk.c vmm/virtqueue.c
 UNIT_blk_FLAGS := $(UNIT_VMM_FLAGS) -Itasks/lib
+UNIT_bzimage := tests/unit/test_bzimage.c vmm/boot.c vmm/bzimage.c
+UNIT_bzimage_FLAGS := $(UNIT_VMM_FLAGS)
+UNIT_devtree := tests/unit/test_devtree.c vmm/devtree.c
+UNIT_devtree_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_virtio := tests/unit/test_virtio.c tests/unit/ring.c vmm/virtio.c vmm/virtqueue.c
 UNIT_virtio_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_virtqueue := tests/unit/test_virtqueue.c tests/unit/test_virtqueue_cursor.c tests/unit/ring.c vmm/virtqueue.c
