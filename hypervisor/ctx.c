@@ -7,6 +7,7 @@
 #include "event.h"
 #include "fpu.h"
 #include "log.h"
+#include "portal.h"
 #include "reap.h"
 #include "sched.h"
 #include "thread.h"
@@ -75,6 +76,8 @@ static void ctx_wake(struct ctx *c)
         event_wake(c);
 }
 
+static void ctx_lose_callee(struct ctx *c);
+
 static void ctx_run_post(struct ctx *c, u32 ops)
 {
     if (ops & CTX_OP_KILL) {
@@ -89,6 +92,8 @@ static void ctx_run_post(struct ctx *c, u32 ops)
         ctx_wake(c);
     if ((ops & CTX_OP_EVENT_GONE) && c->event && c->event->obj.dying)
         ctx_abort(c);
+    if ((ops & CTX_OP_PORTAL_GONE) && c->portal && c->portal->obj.dying)
+        ctx_lose_callee(c->caller);
     if (ops & CTX_OP_RECALL)
         ctx_recall(c);
 }
@@ -167,6 +172,7 @@ static void ctx_leave_callee(struct ctx *c)
     ctx_unlink_chain(c);
     if (c->state == CTX_CALLING) {
         c->callee->caller = NULL;
+        c->callee->portal = NULL;
         c->callee = NULL;
     } else {
         ctx_stop_helping(c);

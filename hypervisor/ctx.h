@@ -21,6 +21,7 @@
 struct cb_utcb;
 struct domain;
 struct event;
+struct portal;
 struct sched;
 struct thread;
 struct vcpu;
@@ -43,6 +44,7 @@ enum ctx_state {
 #define CTX_OP_START 0x8u   /* a scheduling context was bound */
 #define CTX_OP_UNSCHED 0x10u /* its scheduling context is dying */
 #define CTX_OP_EVENT_GONE 0x20u /* the event waited on is dying */
+#define CTX_OP_PORTAL_GONE 0x40u /* a portal of this handler is dying, perhaps the one that its caller came through */
 
 struct ctx {
     struct object obj;          /* type THREAD or VCPU */
@@ -55,6 +57,7 @@ struct ctx {
     u32 exit_reason;
     struct sched *sched;        /* bound; NULL: none (handlers) */
     struct ctx *caller;         /* handler: who waits for its reply; NULL: nobody (any more) */
+    const struct portal *portal; /* handler: through which `caller` came; NULL if there is no caller */
     struct ctx *callee;         /* CALLING: who is to reply; HELPING: who is busy. NULL otherwise */
     struct list waiters;        /* handler: contexts that wait until it is free */
     struct list wait_node;      /* HELPING: callee->waiters */

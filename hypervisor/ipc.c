@@ -73,6 +73,7 @@ static void handler_enter(struct ctx *c, struct ctx *h, const struct portal *p, 
         .ss = SEL_USER_DATA,
     };
     h->caller = c;
+    h->portal = p;
     h->state = CTX_READY;
     c->callee = h;
     c->state = CTX_CALLING;
@@ -219,6 +220,7 @@ status_t ipc_reply(struct regs *r)
         return FAULT(BAD_PARAM, 5);
     h->state = CTX_IDLE;
     h->caller = NULL;
+    h->portal = NULL;
     cpu.current = NULL;
     if (!c)
         return CALL_BLOCKED;

@@ -61,6 +61,7 @@ status_t portal_create(struct regs *r)
 void portal_kill(struct portal *p)
 {
     list_remove(&p->node);
+    ctx_post(&p->handler->ctx, CTX_OP_PORTAL_GONE);
     while (!list_empty(&p->users)) {
         struct thread *t = CONTAINER_OF(p->users.next, struct thread, exception_node);
 

@@ -114,12 +114,11 @@ static struct ctx *chain_end(struct ctx *c, bool *helping)
     return c;
 }
 
-void sched_pick(void)
+/* Makes the first scheduling context that has something to run the running one. */
+static void pick_first(void)
 {
     struct sched *s;
 
-    sched_put(false);
-    cpu.current = NULL;
     while ((s = runqueue_first(&cpu.runqueue)) != NULL) {
         bool helping;
         struct ctx *c = chain_end(s->bound, &helping);
@@ -141,6 +140,15 @@ void sched_pick(void)
         s->state = SCHED_PARKED;
         list_append(&c->helpers, &s->node);
     }
+}
+
+void sched_pick(void)
+{
+    sched_put(false);
+    cpu.current = NULL;
+    pick_first();
+    /* Whatever was queued up to now has been considered. */
+    atomic_fetch_and_explicit(&cpu.hazards, ~HAZARD_RESCHED, memory_order_relaxed);
 }
 
 /* Does the running scheduling context share its CPU, so that the end of its slice matters? */

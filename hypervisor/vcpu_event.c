@@ -105,8 +105,8 @@ void vcpu_recall(struct vcpu *v)
     v->recalled = true;
     if (v->ctx.state == CTX_WAITING)
         vcpu_resume(v);
-    else if (v->ctx.state == CTX_CALLING && !v->ctx.partner_is_exit)
-        ctx_abort(&v->ctx);
+    else
+        ctx_abort(&v->ctx); /* a call; an exit is left to its handler */
 }
 
 void vcpu_timer(struct vcpu *v)
