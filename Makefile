@@ -166,8 +166,10 @@ UNIT_TESTS := \
 	boot \
 	bzimage \
 	devtree \
+	elf \
 	slot \
 	space \
+	spec \
 	tlb \
 	virtio \
 	virtqueue \
@@ -187,6 +189,10 @@ UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hyper
 UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
+
+UNIT_elf := tests/unit/test_elf.c hypervisor/elf.c
+UNIT_spec := tests/unit/test_spec.c
+UNIT_spec_FLAGS := -DSPEC='"hypercall-abi/spec.md"'
 
 UNIT_VMM_FLAGS := -Itests/unit -Ivmm
 UNIT_blk := tests/unit/test_blk.c vmm/dev/blk.c vmm/virtqueue.c
@@ -325,9 +331,14 @@ unit: $(UNIT_TESTS:%=$(B)/unit/%/test) ## build and run the unit tests
 
 # ---- ISOs: boot/NAME.dts is the manifest of build/iso/NAME.iso, ISO_NAME its modules -------------------------
 
-ISOS := calltest
+ISOS := \
+	calltest \
+	run \
+
+ISO_LINUX := console=$(CONSOLE) vmm=$(VMM) bzImage=$(BZIMAGE) initramfs=$(INITRAMFS)
 ISO_calltest := console=$(CONSOLE) calltest=$(B)/tests/guest/calltest.elf
 ISO_calltest_VIDEO := text
+ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)
 
 # iso NAME: its rules. The exit port exists on QEMU alone, and is used only by a system that failed.
 define iso

@@ -219,11 +219,13 @@ Test(bzimage, placing)
     cr_assert_null(parse_with(0x234, 0, 1));
     cr_assert_null(place(MIB, 64 * MIB, &at));
     expect(place(MIB, 17 * MIB, &at), "must be loaded where the guest has no memory, and is not relocatable");
+    expect(place(17 * MIB, 18 * MIB, &at), memory);
 }
 
 /* ---- Loading ---- */
 
 static uint8_t fdt[256], initrd[3 * 4096 + 5];
+static uint64_t initrd_size = sizeof(initrd);
 static char cmdline[4096];
 
 static const char *load(struct boot_entry *entry, enum boot_part *part)
@@ -232,7 +234,7 @@ static const char *load(struct boot_entry *entry, enum boot_part *part)
         .kernel = image,
         .kernel_size = image_size,
         .initrd = initrd,
-        .initrd_size = sizeof(initrd),
+        .initrd_size = initrd_size,
         .cmdline = cmdline,
         .fdt = fdt,
         .fdt_size = sizeof(fdt),
@@ -292,8 +294,10 @@ Test(boot, what_the_kernel_finds)
     cr_assert_eq(at % 4096, 0);
     cr_assert_geq(at, 18 * MIB);
     cr_assert_arr_eq(mem.base + at, initrd, sizeof(initrd));
-    free(mem.base);
-    mem.base = NULL;
+    setup(32 * MIB);
+    initrd_size = 0;
+    cr_assert_null(load(&entry, &part));
+    cr_assert_eq(params(0x218, 8), 0, "no initrd");
 }
 
 Test(boot, memory_map)
