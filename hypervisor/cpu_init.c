@@ -228,6 +228,8 @@ bool cpu_init(void)
         idt_make();
     tables_load();
     registers_set();
+    list_init(&cpu.grace_waiters); /* here, not in kpage.c: lists point to themselves, and only this CPU uses them */
+    sched_cpu_init(&cpu.runqueue);
     tlb_init(&cpu.pcids, 1, features.pcid ? TLB_TAGS_MAX : 0);
     fpu_cpu_init();
     return true;

@@ -181,8 +181,6 @@ void kpage_cpu(u32 id)
     c->pml4 = physical(pml4);
     c->kernel_pdpt = physical(pdpt);
     c->armed = UINT64_MAX;
-    list_init(&c->grace_waiters);
-    sched_cpu_init(&c->runqueue);
     cpus[id] = c;
     kpage_pml4_init(pml4, id);
 }
