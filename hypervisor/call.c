@@ -92,13 +92,13 @@ void call_install(struct slot *dst, struct object *obj, u64 badge)
 
 static status_t call_null(struct regs *r)
 {
-    (void)r;
-    return CB_OK;
+    return CALL_FLAGS(r) ? FAULT(BAD_PARAM, 0) : CB_OK;
 }
 
 static status_t call_yield(struct regs *r)
 {
-    (void)r;
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
     sched_yield();
     return CB_OK;
 }
