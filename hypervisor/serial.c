@@ -6,7 +6,6 @@
 #define COM1 0x3f8u
 #define DATA 0u
 #define INTERRUPTS 1u
-#define FIFO 2u
 #define LINE 3u
 #define MODEM 4u
 #define STATUS 5u
@@ -23,6 +22,7 @@ static void put(u16 index, u8 value)
     outb((u16)(COM1 + index), value);
 }
 
+/* Output only. The receiver and the FIFOs stay as they are: what somebody has typed is for whoever serves the console. */
 void serial_init(void)
 {
     put(INTERRUPTS, 0);
@@ -30,7 +30,6 @@ void serial_init(void)
     put(DATA, 1); /* 115200 baud */
     put(INTERRUPTS, 0);
     put(LINE, LINE_8N1);
-    put(FIFO, 0x07);
     put(MODEM, 0x03);
     present = inb(COM1 + STATUS) != 0xff;
 }
