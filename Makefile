@@ -165,6 +165,7 @@ UNIT_TESTS := \
 	blk \
 	boot \
 	bzimage \
+	config \
 	devtree \
 	elf \
 	slot \
@@ -190,6 +191,8 @@ UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
 
+UNIT_config := tests/unit/test_config.c tests/unit/test_config_fdt.c tasks/root/config.c tasks/root/config_fdt.c
+UNIT_config_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h
 UNIT_elf := tests/unit/test_elf.c hypervisor/elf.c
 UNIT_spec := tests/unit/test_spec.c
 UNIT_spec_FLAGS := -DSPEC='"hypercall-abi/spec.md"'

@@ -37,9 +37,7 @@ static uint8_t enabled; /* what IER holds */
 static uint8_t queue[QUEUE];
 static uint32_t queue_head, queue_tail; /* free-running */
 
-/* A byte that came before the FIFO was enabled, which may clear the receiver. */
-static bool early;
-static uint8_t early_byte;
+static uint32_t burst = 1; /* bytes that the transmitter takes at once */
 
 static uint8_t in(uint16_t port)
 {
@@ -67,11 +65,14 @@ uint64_t uart_init(uint32_t irq, uint32_t event)
     present = in(LSR) != LSR_NONE;
     if (!present)
         return CB_OK;
-    early = in(LSR) & LSR_READY;
-    if (early)
-        early_byte = in(DATA);
-    /* Speed and format stay as the hypervisor has set them; it prints on this line until the log is bound. */
-    out(FCR, FCR_ENABLE);
+    /*
+     * Speed and format stay as the hypervisor has set them; it prints on this line until the log is bound. Enabling the FIFOs clears the
+     * receiver: if input is waiting, more may be behind it, and none of it is to be lost, so then there are no FIFOs.
+     */
+    if (!(in(LSR) & LSR_READY)) {
+        out(FCR, FCR_ENABLE);
+        burst = FIFO;
+    }
     out(MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
     out(IER, 0);
     (void)in(IIR);
@@ -93,7 +94,7 @@ void uart_put(uint8_t byte)
 bool uart_flush(void)
 {
     while (queue_head != queue_tail && (in(LSR) & LSR_THRE))
-        for (uint32_t i = 0; i < FIFO && queue_head != queue_tail; i++)
+        for (uint32_t i = 0; i < burst && queue_head != queue_tail; i++)
             out(DATA, queue[queue_tail++ % QUEUE]);
     bool done = queue_head == queue_tail;
 
@@ -103,11 +104,6 @@ bool uart_flush(void)
 
 bool uart_get(uint8_t *byte)
 {
-    if (early) {
-        early = false;
-        *byte = early_byte;
-        return true;
-    }
     if (!present || !(in(LSR) & LSR_READY))
         return false;
     *byte = in(DATA);
