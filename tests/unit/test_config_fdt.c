@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The FDT of its own that a domain gets; and manifests of noise, all the way through root's parsing. */
+#include <criterion/criterion.h>
+#include <libfdt.h>
+#include <string.h>
+
+#include "boot.h"
+#include "config.h"
+#include "random.h"
+
+#define SIZE 4096u
+
+static uint8_t source[SIZE], out[SIZE];
+static struct config config;
+static struct config_error error;
+
+static void set_string(int node, const char *property, const char *value)
+{
+    cr_assert_eq(fdt_setprop(source, node, property, value, (int)strlen(value) + 1), 0);
+}
+
+static void make_source(const char *compatible, const char *image)
+{
+    int node;
+
+    cr_assert_eq(fdt_create_empty_tree(source, SIZE), 0);
+    set_string(0, "compatible", "corbel,manifest");
+    node = fdt_add_subnode(source, 0, "linux");
+    cr_assert_gt(node, 0);
+    set_string(node, "compatible", compatible);
+    set_string(node, image, "service");
+    set_string(node, "bootargs", "quiet");
+    cr_assert_eq(fdt_setprop_u32(source, node, "memory-mib", 32), 0);
+}
+
+static int read_source(void)
+{
+    int node = fdt_path_offset(source, "/linux");
+    uint32_t next = 1;
+
+    cr_assert(config_read(source, node, &next, &config, &error), "%s: %s", error.property, error.reason);
+    return node;
+}
+
+static uint32_t cell(const char *property, unsigned index, unsigned count)
+{
+    int length;
+    const fdt32_t *cells = fdt_getprop(out, 0, property, &length);
+
+    cr_assert_not_null(cells, "%s", property);
+    cr_assert_eq((unsigned)length, 4 * count, "%s", property);
+    return fdt32_ld(cells + index);
+}
+
+/* The VMM reads all from it: what the manifest did not say is written out, and nothing twice. */
+Test(config_fdt, of_a_vm)
+{
+    int node, property, count = 0;
+
+    make_source("corbel,vm", "kernel");
+    fdt_setprop_u32(source, fdt_path_offset(source, "/linux"), "vcpus", 2);
+    node = read_source();
+    cr_assert_gt(config_fdt(source, node, &config, out, SIZE), 0);
+    cr_assert_eq(fdt_check_full(out, SIZE), 0);
+    cr_assert_eq(cell("vcpus", 0, 1), 2);
+    cr_assert_eq(cell("cpus", 0, 2), 1);
+    cr_assert_eq(cell("cpus", 1, 2), 2);
+    cr_assert_eq(cell("memory-mib", 0, 1), 32);
+    cr_assert_eq(cell("priority", 0, 1), 32, "the virtual CPUs', not the VMM's");
+    cr_assert_str_eq(fdt_getprop(out, 0, "bootargs", NULL), "quiet");
+    cr_assert_str_eq(fdt_getprop(out, 0, "kernel", NULL), "service");
+    fdt_for_each_property_offset(property, out, 0)
+        count++;
+    cr_assert_eq(count, 7);
+}
+
+Test(config_fdt, of_a_task)
+{
+    int node, child;
+
+    make_source("corbel,task", "module");
+    child = fdt_add_subnode(source, fdt_path_offset(source, "/linux"), "more");
+    fdt_setprop_u32(source, child, "vcpus", 7);
+    node = read_source();
+    cr_assert_gt(config_fdt(source, node, &config, out, SIZE), 0);
+    cr_assert_eq(fdt_check_full(out, SIZE), 0);
+    cr_assert_eq(cell("memory-mib", 0, 1), 32, "as the manifest has it");
+    cr_assert_null(fdt_getprop(out, 0, "cpus", NULL));
+    child = fdt_path_offset(out, "/more");
+    cr_assert_geq(child, 0, "subnodes come along");
+    cr_assert_not_null(fdt_getprop(out, child, "vcpus", NULL));
+}
+
+Test(config_fdt, of_nothing)
+{
+    memset(&config, 0, sizeof(config));
+    make_source("corbel,task", "module");
+    cr_assert_gt(config_fdt(source, -1, &config, out, SIZE), 0);
+    cr_assert_eq(fdt_check_full(out, SIZE), 0);
+}
+
+Test(config_fdt, that_does_not_fit)
+{
+    size_t needed;
+    int node;
+
+    make_source("corbel,vm", "kernel");
+    node = read_source();
+    needed = config_fdt(source, node, &config, out, SIZE);
+    for (size_t size = 0; size < needed + 16; size++) {
+        uint8_t *buffer = malloc(size);
+        size_t got = config_fdt(source, node, &config, buffer, size);
+
+        cr_assert(got == 0 || (got <= size && size >= needed), "%zu of %zu", got, size);
+        free(buffer);
+    }
+}
+
+/* A tree nested deeper than anybody needs would cost stack. */
+Test(config_fdt, nested_too_deeply)
+{
+    char path[128] = "/linux";
+    int node;
+
+    make_source("corbel,task", "module");
+    for (unsigned depth = 1; depth <= 12; depth++) {
+        cr_assert_gt(fdt_add_subnode(source, fdt_path_offset(source, path), "x"), 0);
+        strcat(path, "/x");
+        node = read_source();
+        cr_assert_eq(config_fdt(source, node, &config, out, SIZE) > 0, depth <= 8, "%u levels", depth);
+    }
+}
+
+static void read_all(const void *fdt)
+{
+    uint32_t next = 0;
+    int node;
+
+    fdt_for_each_subnode(node, fdt, 0) {
+        bool good = config_read(fdt, node, &next, &config, &error);
+
+        if (good)
+            config_fdt(fdt, node, &config, out, SIZE);
+        else
+            cr_assert(error.reason[0]);
+        cr_assert(!good || (config.vcpus <= CONFIG_VCPUS && config.module_count <= CB_TASK_MODULES && config.image));
+        config_read_console(fdt, node, &config, &error);
+    }
+}
+
+Test(config_fdt, noise)
+{
+    unsigned parsed = 0;
+    size_t size;
+
+    for (unsigned n = 0; n < 40000; n++) {
+        uint8_t *manifest;
+
+        make_source(n % 2 ? "corbel,vm" : "corbel,task", n % 2 ? "kernel" : "module");
+        fdt_pack(source);
+        size = fdt_totalsize(source);
+        manifest = malloc(size);
+        memcpy(manifest, source, size);
+        for (uint64_t i = 1 + random_below(6); i > 0; i--) {
+            if (random_below(2))
+                manifest[random_below(size)] = (uint8_t)(random_below(2) ? random_next() : random_below(10));
+            else
+                fdt32_st(manifest + random_below(size / 4) * 4, (uint32_t)(random_below(2) ? random_below(size) : random_next()));
+        }
+        if (fdt_check_full(manifest, size) == 0) {
+            parsed++;
+            read_all(manifest);
+        }
+        free(manifest);
+    }
+    cr_assert_gt(parsed, 1000);
+}
