@@ -357,6 +357,19 @@ $(B)/iso/$(1).iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(B)/iso/$(1).dtb \
 endef
 $(foreach i,$(ISOS),$(eval $(call iso,$(i))))
 
+# ---- Run -----------------------------------------------------------------------------------------------------
+
+RUN := $(B)/iso/run.iso
+
+.PHONY: iso run run-machine
+iso: $(RUN) ## the bootable image: build/iso/run.iso
+
+# make's own complaint about a recipe that failed would be the last line: make it say the reason instead.
+run-machine: deps $(RUN)
+	@boot/run $(RUN) $(B)/run || test -s $(B)/run/reason
+run: run-machine ## Linux on Corbel on QEMU, the terminal connected to its console
+	$(if $(wildcard $(B)/run/reason),$(error $(shell cat $(B)/run/reason)))@:
+
 # ---- System tests --------------------------------------------------------------------------------------------
 
 SYSTEM := $(B)/tests/system/test
