@@ -4,11 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "call.h"
 #include "caps.h"
 #include "cpu.h"
 #include "random.h"
-#include "reap.h"
 #include "slot.h"
 
 char *direct_arena;
@@ -30,24 +28,6 @@ void direct_unmap(u64 base, u64 pages)
 {
     (void)base;
     (void)pages;
-}
-
-/* The calls themselves are tested on the running system; here only what they are made of. */
-status_t call_slot(u32 sel, enum cb_type type, u32 rights, unsigned arg, struct slot **slot)
-{
-    (void)sel, (void)type, (void)rights, (void)slot;
-    return FAULT(BAD_CAP, arg);
-}
-
-status_t call_domain(u32 sel, u32 right, unsigned arg, struct domain **d)
-{
-    (void)sel, (void)right, (void)d;
-    return FAULT(BAD_CAP, arg);
-}
-
-void call_install(struct slot *dst, struct object *obj, u64 badge)
-{
-    (void)dst, (void)obj, (void)badge;
 }
 
 void fake_init(void)

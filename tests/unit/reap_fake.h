@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A reaper that only counts, for tests of what stands below it. */
+/* A reaper that only counts, and calls that are refused, for tests of what stands below them. */
 #ifndef REAP_FAKE_H
 #define REAP_FAKE_H
 
