@@ -17,30 +17,29 @@
 #define PIT_OUT 0x20u
 #define PIT_MODE_0 0xb0u /* channel 2, both bytes, interrupt on terminal count */
 
-#define MEASURE_HZ 100u
-#define ROUNDS 8
-#define DOUBT_MAX(ticks) ((ticks) / 1000)
+#define COUNT (PIT_HZ / 200) /* 5 ms */
+#define ROUNDS 60
+#define DOUBT_MAX(ticks) ((ticks) / 2000)
 #define POLLS_MAX 10000000u
 #define HYPERVISOR_TIMING 0x40000010u
 
 u64 tsc_khz;
 
 /*
- * Lets the PIT count 10 ms. `doubt`: how many ticks lie between the looks at the counter around its beginning and its end,
- * where this CPU may have been away (interrupted by a hypervisor below, or by firmware).
+ * Lets the PIT count 5 ms. The ticks that this takes are at least from after its beginning to the last look before its end, at most from
+ * before to after both; in between this CPU may have been away (interrupted by a hypervisor below, or by firmware).
  */
-static bool measure(u64 *ticks, u64 *doubt)
+static bool measure(u64 *least, u64 *most)
 {
     u8 gate = inb(PIT_GATE_PORT) & (u8)~(PIT_GATE | PIT_SPEAKER);
-    u32 count = PIT_HZ / MEASURE_HZ, polls = 0;
+    u32 polls = 0;
     u64 before, begun, last, now;
 
-    outb(PIT_GATE_PORT, gate);
-    outb(PIT_COMMAND, PIT_MODE_0);
-    outb(PIT_CHANNEL2, (u8)count);
-    outb(PIT_CHANNEL2, (u8)(count >> 8));
-    before = rdtsc();
     outb(PIT_GATE_PORT, gate | PIT_GATE);
+    outb(PIT_COMMAND, PIT_MODE_0);
+    outb(PIT_CHANNEL2, (u8)COUNT);
+    before = rdtsc();
+    outb(PIT_CHANNEL2, (u8)(COUNT >> 8)); /* here it begins */
     now = begun = rdtsc();
     do {
         cpu_pause();
@@ -49,25 +48,23 @@ static bool measure(u64 *ticks, u64 *doubt)
     } while (!(inb(PIT_GATE_PORT) & PIT_OUT) && ++polls < POLLS_MAX);
     now = rdtsc();
     outb(PIT_GATE_PORT, gate);
-    *ticks = (last + now) / 2 - (before + begun) / 2;
-    *doubt = (now - last) + (begun - before);
+    *least = last - begun;
+    *most = now - before;
     return polls > 1 && polls < POLLS_MAX;
 }
 
-/* kHz according to the PIT; 0: it does not count. */
+/* kHz according to the PIT; 0: it does not count. Each round narrows what the ticks can be. */
 static u64 measured_khz(void)
 {
-    u64 best = UINT64_MAX, result = 0, ticks, doubt;
+    u64 low = 0, high = UINT64_MAX, least, most;
 
-    for (int i = 0; i < ROUNDS && (!result || best > DOUBT_MAX(result)); i++) {
-        if (!measure(&ticks, &doubt))
+    for (int i = 0; i < ROUNDS && high > low && high - low > DOUBT_MAX(high); i++) {
+        if (!measure(&least, &most))
             return 0;
-        if (doubt >= best)
-            continue;
-        best = doubt;
-        result = ticks;
+        low = MAX(low, least);
+        high = MIN(high, most);
     }
-    return result * MEASURE_HZ / 1000;
+    return (low + high) / 2 * PIT_HZ / COUNT / 1000;
 }
 
 /* kHz according to CPUID (SDM 3A, 19.7.3; leaf 0x40000010 of VMware and KVM); 0: it does not say. */
