@@ -23,6 +23,7 @@ HYPERVISOR_SRC := \
 	hypervisor/apic.c \
 	hypervisor/boot.S \
 	hypervisor/bootmem.c \
+	hypervisor/budget.c \
 	hypervisor/call.c \
 	hypervisor/caps.c \
 	hypervisor/counters.c \

@@ -10,6 +10,7 @@
 
 #include "layout.h"
 #include "list.h"
+#include "lock.h"
 #include "sched.h"
 #include "timerq.h"
 #include "tlb.h"
@@ -40,7 +41,8 @@ struct cpu {
     u64 armed;               /* deadline in the hardware timer, UINT64_MAX: none */
     struct timerq timers;
     struct runqueue runqueue;
-    _Atomic(struct ctx *) posts; /* contexts with posted work, pushed by any CPU */
+    struct lock post_lock;   /* posts, and post_ops and post_next of the contexts that live here */
+    struct ctx *posts;       /* contexts with posted work */
     struct list grace_waiters;   /* ctx->grace_node */
     _Atomic u32 grace_waiting;   /* how many those are */
     _Atomic u64 grace_seen;  /* last epoch this CPU has passed */

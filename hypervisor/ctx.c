@@ -27,20 +27,24 @@ void ctx_init(struct ctx *c, struct domain *d, u32 cpu_id)
     list_init(&c->grace_node);
 }
 
+/*
+ * The hazard is set before the lock is dropped: whatever was posted before a grace period began is carried out before the home CPU passes it.
+ */
 void ctx_post(struct ctx *c, u32 ops)
 {
     struct cpu *home = cpu_of(c->cpu);
-    struct ctx *head;
+    u32 before;
 
-    /* Queued already: its home CPU has yet to take the bits. Pairs with the exchange in ctx_run_posts(). */
-    if (atomic_fetch_or(&c->post_ops, ops))
-        return;
-    head = atomic_load(&home->posts);
-    do
-        c->post_next = head;
-    while (!atomic_compare_exchange_weak(&home->posts, &head, c));
-    atomic_fetch_or(&home->hazards, HAZARD_POSTS);
-    if (home->id != cpu.id)
+    lock_take(&home->post_lock);
+    before = atomic_load_explicit(&c->post_ops, memory_order_relaxed);
+    atomic_store_explicit(&c->post_ops, before | ops, memory_order_relaxed);
+    if (!before) {
+        c->post_next = home->posts;
+        home->posts = c;
+        atomic_fetch_or(&home->hazards, HAZARD_POSTS);
+    }
+    lock_drop(&home->post_lock);
+    if (!before && home->id != cpu.id)
         cpu_kick(home->id);
 }
 
@@ -76,7 +80,14 @@ static void ctx_wake(struct ctx *c)
         event_wake(c);
 }
 
-static void ctx_lose_callee(struct ctx *c);
+/* A portal of the handler `c` has died. If its caller came through it, the call is broken off. */
+static void ctx_portal_gone(struct ctx *c)
+{
+    struct ctx *caller = c->caller;
+
+    if (caller && c->portal->obj.dying && !ctx_lose_callee(caller, "has lost its portal"))
+        ctx_drop_callers(caller);
+}
 
 static void ctx_run_post(struct ctx *c, u32 ops)
 {
@@ -92,19 +103,44 @@ static void ctx_run_post(struct ctx *c, u32 ops)
         ctx_wake(c);
     if ((ops & CTX_OP_EVENT_GONE) && c->event && c->event->obj.dying)
         ctx_abort(c);
-    if ((ops & CTX_OP_PORTAL_GONE) && c->portal && c->portal->obj.dying)
-        ctx_lose_callee(c->caller);
+    if (ops & CTX_OP_PORTAL_GONE)
+        ctx_portal_gone(c);
     if (ops & CTX_OP_RECALL)
         ctx_recall(c);
 }
 
+/* Takes what is to be done for `c`; CTX_OP_WORKING keeps it from being queued meanwhile. Nothing: it is quiet from now on. */
+static u32 ctx_take_ops(struct ctx *c)
+{
+    u32 ops;
+
+    lock_take(&cpu.post_lock);
+    ops = atomic_load_explicit(&c->post_ops, memory_order_relaxed) & ~CTX_OP_WORKING;
+    atomic_store_explicit(&c->post_ops, ops ? CTX_OP_WORKING : 0, memory_order_release);
+    lock_drop(&cpu.post_lock);
+    return ops;
+}
+
+static struct ctx *ctx_take_post(void)
+{
+    struct ctx *c;
+
+    lock_take(&cpu.post_lock);
+    c = cpu.posts;
+    if (c)
+        cpu.posts = c->post_next;
+    lock_drop(&cpu.post_lock);
+    return c;
+}
+
 void ctx_run_posts(void)
 {
-    struct ctx *next;
+    struct ctx *c;
+    u32 ops;
 
-    for (struct ctx *c = atomic_exchange(&cpu.posts, NULL); c; c = next) {
-        next = c->post_next; /* before the exchange: then it may be queued again */
-        ctx_run_post(c, atomic_exchange(&c->post_ops, 0));
+    while ((c = ctx_take_post()) != NULL) {
+        while ((ops = ctx_take_ops(c)) != 0)
+            ctx_run_post(c, ops);
     }
 }
 
@@ -157,10 +193,13 @@ void ctx_stop_helping(struct ctx *c)
     c->callee = NULL;
 }
 
-/* Chains through `c` have changed: scheduling contexts parked at their end look for their way anew, the running one too. */
+/*
+ * Chains through `c` have changed: scheduling contexts parked at their end look for their way anew, the running one too. None is parked
+ * beyond CTX_WALK_MAX.
+ */
 static void ctx_unlink_chain(struct ctx *c)
 {
-    while (c->callee)
+    for (unsigned n = 0; c->callee && n < CTX_WALK_MAX; n++)
         c = c->callee;
     ctx_unblock(c);
     cpu_hazard(HAZARD_RESCHED);
@@ -204,28 +243,37 @@ void ctx_abort(struct ctx *c)
     ctx_finish(c, FAULT(ABORTED, 0));
 }
 
-/* The handler that `c`, in a call or exit, relies on will never reply. */
-static void ctx_lose_callee(struct ctx *c)
+bool ctx_lose_callee(struct ctx *c, const char *why)
 {
     if (!c->partner_is_exit) {
         ctx_abort(c);
-        return;
+        return true;
     }
     ctx_leave_callee(c);
     c->state = CTX_STOPPED;
-    log_printf("corbel: a %s stops: the handler of its %s has died", ctx_is_vcpu(c) ? "vCPU" : "thread",
-               ctx_is_vcpu(c) ? "exit" : "exception");
+    log_printf("corbel: a %s stops: the handler of its %s %s", ctx_is_vcpu(c) ? "vCPU" : "thread",
+               ctx_is_vcpu(c) ? "exit" : "exception", why);
+    return false;
 }
 
-void ctx_drop_callers(struct ctx *c)
+static void ctx_drop_waiters(struct ctx *c)
 {
-    if (c->caller)
-        ctx_lose_callee(c->caller);
     while (!list_empty(&c->waiters)) {
         struct ctx *w = CONTAINER_OF(c->waiters.next, struct ctx, wait_node);
 
         ctx_leave_callee(w);
         w->state = CTX_READY; /* makes its call again, and hears what has become of the handler */
+    }
+}
+
+void ctx_drop_callers(struct ctx *c)
+{
+    while (c) {
+        struct ctx *caller = c->caller;
+
+        ctx_drop_waiters(c);
+        /* A handler that stops for want of another one leaves its own caller in the lurch. */
+        c = caller && !ctx_lose_callee(caller, "has died") ? caller : NULL;
     }
 }
 
@@ -245,7 +293,8 @@ void ctx_kill(struct ctx *c)
     timerq_remove(&cpu.timers, &c->timer);
     if (c->sched) {
         sched_dequeue(c->sched);
-        c->sched->bound = NULL;
+        /* sched_bind() may give it to another context of this CPU from now on. */
+        __atomic_store_n(&c->sched->bound, NULL, __ATOMIC_RELEASE);
         c->sched = NULL;
     }
     c->state = CTX_STOPPED;

@@ -13,6 +13,8 @@
 #ifndef CTX_H
 #define CTX_H
 
+#include <stdatomic.h>
+
 #include "list.h"
 #include "object.h"
 #include "regs.h"
@@ -45,6 +47,14 @@ enum ctx_state {
 #define CTX_OP_UNSCHED 0x10u /* its scheduling context is dying */
 #define CTX_OP_EVENT_GONE 0x20u /* the event waited on is dying */
 #define CTX_OP_PORTAL_GONE 0x40u /* a portal of this handler is dying, perhaps the one that its caller came through */
+#define CTX_OP_WORKING 0x80u /* not an operation: some are being carried out */
+
+/*
+ * How many handlers may call one another. Behind a wait for a busy handler another chain of that length may begin; one that is longer still is not followed:
+ * the call that it begins with is broken off.
+ */
+#define CTX_CHAIN_MAX 32u
+#define CTX_WALK_MAX (2 * CTX_CHAIN_MAX)
 
 struct ctx {
     struct object obj;          /* type THREAD or VCPU */
@@ -68,8 +78,8 @@ struct ctx {
     struct list domain_node;    /* tree_lock: domain->contexts */
     struct timer timer;         /* deadline of a wait; a vCPU's one-shot timer */
     u8 *fpu;                    /* direct map: one page, XSAVE area */
-    struct ctx *post_next;      /* cpu->posts */
-    _Atomic u32 post_ops;       /* CTX_OP_*; nonzero: queued */
+    struct ctx *post_next;      /* post_lock of the home CPU: cpu->posts */
+    _Atomic u32 post_ops;       /* post_lock to write: CTX_OP_*; nonzero: queued, or being carried out */
     u32 grace_rounds;           /* revoke: how often it has waited */
     u64 grace_epoch;            /* CTX_GRACE: wanted */
     struct list grace_node;     /* cpu->grace_waiters */
@@ -89,6 +99,16 @@ void ctx_post(struct ctx *c, u32 ops);
 
 /* Home CPU: carries out what has been posted to this CPU's contexts. */
 void ctx_run_posts(void);
+
+/*
+ * May the dead context be freed? Its grace period is over, so nobody posts to it any more; but somebody may have done so, after a last look at
+ * a pointer to it, when its home CPU had passed already.
+ */
+static inline bool ctx_is_quiet(const struct ctx *c)
+{
+    /* Pairs with the release in ctx_run_posts(): the home CPU has finished with it. */
+    return atomic_load_explicit(&c->post_ops, memory_order_acquire) == 0;
+}
 
 /*
  * The current context blocks in `state`: cpu.current becomes NULL, and the scheduling context that ran it is parked on it. The call handler then returns
@@ -111,6 +131,12 @@ void ctx_abort(struct ctx *c);
 
 /* Home CPU: `c` no longer waits for its busy callee. */
 void ctx_stop_helping(struct ctx *c);
+
+/*
+ * Home CPU: the handler that `c`, in a call or exit, relies on will not reply. True: its call returns ABORTED; false: it was an exit, and `c` stops for
+ * good, with a line in the log.
+ */
+bool ctx_lose_callee(struct ctx *c, const char *why);
 
 /* Home CPU: whoever relies on the handler `c`, which will not reply, is told: callers get ABORTED, contexts in an exit stop. */
 void ctx_drop_callers(struct ctx *c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Signalling is lock-free. A thread that is about to wait publishes itself (waiter), then looks once more for badge bits and for the end of
- * the event; whoever signals or kills writes that first and then looks for a waiter. All sequentially consistent: one of them sees the other.
+ * Signalling takes no lock but that of the post (ctx.c). A thread that is about to wait publishes itself (receiver), then looks once more for badge bits and for the end of
+ * the event; whoever signals or kills writes that first and then looks for a receiver. All sequentially consistent: one of them sees the other.
  */
 #include "event.h"
 
@@ -20,37 +20,60 @@
 
 void event_signal(struct event *e, u64 badge)
 {
-    struct vcpu *v = atomic_load(&e->vcpu);
-    struct ctx *waiter;
+    struct ctx *receiver = atomic_load(&e->receiver);
 
     atomic_fetch_add_explicit(&e->signals, 1, memory_order_relaxed);
-    if (v) {
-        vcpu_signal(v, e->port);
-        return;
+    if (!receiver || !ctx_is_vcpu(receiver)) {
+        atomic_fetch_or(&e->pending, badge);
+        receiver = atomic_load(&e->receiver);
+        if (!receiver)
+            return;
+        if (!ctx_is_vcpu(receiver)) {
+            ctx_post(receiver, CTX_OP_WAKE);
+            return;
+        }
+        atomic_store(&e->pending, 0); /* bound in between */
     }
-    atomic_fetch_or(&e->pending, badge);
-    waiter = atomic_load(&e->waiter);
-    if (waiter)
-        ctx_post(waiter, CTX_OP_WAKE);
+    vcpu_signal(vcpu_of(receiver), e->port);
+}
+
+/*
+ * The badge stands beside the slot's word: if the word is the same before and after, it belongs to it (at worst to another capability to the same
+ * event at the same place). The linear table may show an old translation (call.c): then the slot itself.
+ */
+static u64 signal_badge(u32 sel, u64 word)
+{
+    const struct slot *s = caps_linear(sel);
+    u64 badge = __atomic_load_n(&s->badge, __ATOMIC_ACQUIRE);
+
+    if (slot_word(s) != word) {
+        s = slot_find(cpu_domain(), sel);
+        badge = __atomic_load_n(&s->badge, __ATOMIC_ACQUIRE);
+        if (slot_word(s) != word)
+            return 0; /* the capability has just gone */
+    }
+    return badge;
 }
 
 status_t event_do_signal(struct regs *r)
 {
-    const struct slot *s = caps_linear(CALL_SEL(r));
-    u64 badge = s->badge, word;
+    u64 badge, word;
     status_t status = call_lookup(CALL_SEL(r), CB_TYPE_EVENT, CB_RIGHT_SIGNAL, 0, &word);
 
     if (status)
         return status;
     if (CALL_FLAGS(r))
         return FAULT(BAD_PARAM, 0);
-    event_signal(slot_word_object(word), badge ? badge : slot_find(cpu_domain(), CALL_SEL(r))->badge);
+    badge = signal_badge(CALL_SEL(r), word);
+    if (!badge)
+        return FAULT(BAD_CAP, 0);
+    event_signal(slot_word_object(word), badge);
     return CB_OK;
 }
 
 void event_leave(struct ctx *waiter)
 {
-    atomic_store(&waiter->event->waiter, NULL);
+    atomic_store(&waiter->event->receiver, NULL);
     waiter->event = NULL;
     timerq_remove(&cpu.timers, &waiter->timer);
 }
@@ -84,7 +107,7 @@ static status_t event_sleep(struct ctx *c, struct event *e, struct regs *r)
     struct ctx *nobody = NULL;
     u64 deadline = r->rsi, bits;
 
-    if (!atomic_compare_exchange_strong(&e->waiter, &nobody, c))
+    if (!atomic_compare_exchange_strong(&e->receiver, &nobody, c))
         return FAULT(BUSY, 0);
     c->event = e;
     bits = atomic_exchange(&e->pending, 0);
@@ -115,7 +138,7 @@ status_t event_wait(struct regs *r)
     if (CALL_FLAGS(r) & ~CB_WAIT_POLL)
         return FAULT(BAD_PARAM, 0);
     e = slot_word_object(word);
-    if (atomic_load(&e->vcpu))
+    if (atomic_load(&e->receiver))
         return FAULT(BUSY, 0);
     bits = atomic_exchange(&e->pending, 0);
     if (bits) {
@@ -129,16 +152,22 @@ status_t event_wait(struct regs *r)
     return event_sleep(c, e, r);
 }
 
+void event_unbind(struct event *e)
+{
+    list_remove(&e->vcpu_node);
+    atomic_store(&e->receiver, NULL);
+}
+
 void event_kill(struct event *e)
 {
-    struct ctx *waiter;
+    struct ctx *receiver;
 
-    __atomic_store_n(&e->obj.dying, e->obj.dying, __ATOMIC_SEQ_CST); /* set by the reaper: seen before `waiter` is read */
-    waiter = atomic_load(&e->waiter);
-    if (waiter)
-        ctx_post(waiter, CTX_OP_EVENT_GONE);
-    if (atomic_exchange(&e->vcpu, NULL))
-        list_remove(&e->vcpu_node);
+    __atomic_store_n(&e->obj.dying, e->obj.dying, __ATOMIC_SEQ_CST); /* set by the reaper: seen before `receiver` is read */
+    receiver = atomic_load(&e->receiver);
+    if (receiver && ctx_is_vcpu(receiver))
+        event_unbind(e);
+    else if (receiver)
+        ctx_post(receiver, CTX_OP_EVENT_GONE);
     irq_event_kill(e);
     log_event_kill(e);
 }
@@ -176,6 +205,7 @@ status_t event_create(struct regs *r)
 
 static status_t event_bind_locked(struct regs *r)
 {
+    struct ctx *nobody = NULL;
     struct event *e;
     struct vcpu *v;
     u64 word;
@@ -184,19 +214,20 @@ static status_t event_bind_locked(struct regs *r)
     if (status)
         return status;
     e = slot_word_object(word);
+    if (HIGH(r->rsi))
+        return FAULT(BAD_PARAM, 1);
     status = call_lookup(LOW(r->rsi), CB_TYPE_VCPU, CB_RIGHT_CONTROL, 1, &word);
     if (status)
         return status;
     v = slot_word_object(word);
-    if (v->ctx.obj.dying || e->obj.dying)
-        return FAULT(DYING, 0);
     if (r->rdx == CB_PORT_TIMER || r->rdx >= CB_PORTS)
         return FAULT(BAD_PARAM, 2);
-    if (atomic_load(&e->vcpu) || atomic_load(&e->waiter))
+    if (atomic_load(&e->receiver))
         return FAULT(BUSY, 0);
     e->port = (u32)r->rdx;
+    if (!atomic_compare_exchange_strong(&e->receiver, &nobody, &v->ctx))
+        return FAULT(BUSY, 0);
     list_append(&v->events, &e->vcpu_node);
-    atomic_store(&e->vcpu, v);
     if (atomic_exchange(&e->pending, 0)) /* what was signalled before is not lost */
         vcpu_signal(v, e->port);
     return CB_OK;

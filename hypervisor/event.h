@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Events: badge bits that accumulate until a thread takes them; or, bound to a vCPU, a port of its event page.
- * Signalling takes no lock and runs on any CPU, in interrupt handlers too.
+ * Signalling never waits and runs on any CPU, in interrupt handlers too.
  */
 #ifndef EVENT_H
 #define EVENT_H
@@ -14,14 +14,12 @@
 
 struct ctx;
 struct regs;
-struct vcpu;
 
 struct event {
     struct object obj;
     _Atomic u64 pending;           /* badge bits nobody has taken yet */
-    _Atomic(struct ctx *) waiter;  /* the thread that waits; set by its home CPU */
-    _Atomic(struct vcpu *) vcpu;   /* bound to; tree_lock to write */
-    u32 port;
+    _Atomic(struct ctx *) receiver; /* the thread that waits (its home CPU writes), or the vCPU it is bound to (tree_lock to write) */
+    u32 port;                      /* of that vCPU; written before it */
     u32 irqs;                      /* tree_lock: hardware interrupts bound to it */
     struct list vcpu_node;         /* tree_lock: vcpu->events */
     _Atomic u64 signals;           /* counter */
@@ -37,6 +35,9 @@ void event_timeout(struct ctx *waiter);
 
 /* Ends a wait without taking anything (ctx_abort, ctx_kill). */
 void event_leave(struct ctx *waiter);
+
+/* It is bound to a vCPU, and shall not be any more. tree_lock held. */
+void event_unbind(struct event *e);
 
 void event_kill(struct event *e); /* tree_lock held */
 

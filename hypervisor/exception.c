@@ -15,10 +15,10 @@
 void thread_exception(struct ctx *c, u64 cr2)
 {
     struct thread *t = thread_of(c);
-    struct portal *p = __atomic_load_n(&t->exception, __ATOMIC_ACQUIRE);
+    u64 word = slot_word(&t->exception);
 
     t->cr2 = cr2;
-    if (p && ipc_exit(c, p, c->regs.vector))
+    if (slot_word_type(word) == CB_TYPE_PORTAL && ipc_exit(c, slot_word_object(word), c->regs.vector))
         return;
     log_printf("corbel: a thread stops: exception %lu (error %lx, address %lx) at %lx", c->regs.vector, c->regs.error, cr2,
                c->regs.rip);
@@ -69,6 +69,7 @@ void thread_state_get(const struct ctx *c, u32 groups, struct cb_state *out)
 void thread_state_put(struct ctx *c, u32 groups, const struct cb_state *in)
 {
     struct regs *r = &c->regs;
+    u64 rip = __atomic_load_n(&in->rip, __ATOMIC_RELAXED);
 
     if (groups & CB_GROUP_ACDB) {
         r->rax = in->rax;
@@ -94,7 +95,7 @@ void thread_state_put(struct ctx *c, u32 groups, const struct cb_state *in)
     if (groups & CB_GROUP_RSP)
         r->rsp = in->rsp;
     if (groups & CB_GROUP_RIP) /* IRET to a non-canonical address would fault in the kernel; 0 faults in the thread */
-        r->rip = in->rip < USER_END ? in->rip : 0;
+        r->rip = rip < USER_END ? rip : 0;
     if (groups & CB_GROUP_RFLAGS)
         r->rflags = (in->rflags & RFLAGS_USER) | RFLAGS_IF | RFLAGS_1;
 }

@@ -18,7 +18,6 @@
 #include "vcpu.h"
 #include "x86.h"
 
-#define CHAIN_MAX 32u /* handlers that may call one another */
 #define STATE_WORDS (sizeof(struct cb_state) / 8)
 
 static bool info_valid(u64 info)
@@ -84,7 +83,7 @@ static void handler_enter(struct ctx *c, struct ctx *h, const struct portal *p, 
 /* Would waiting for `h` be waiting for oneself, or is the chain too long? */
 static bool chain_refuses(const struct ctx *c, const struct ctx *h)
 {
-    for (unsigned n = 0; n < CHAIN_MAX; n++) {
+    for (unsigned n = 0; n < CTX_CHAIN_MAX; n++) {
         if (h == c)
             return true;
         if (!h->callee)
@@ -108,32 +107,34 @@ static bool chain_full(const struct ctx *c)
 {
     unsigned n = 0;
 
-    while (c->caller && n < CHAIN_MAX) {
+    while (c->caller && n < CTX_CHAIN_MAX) {
         c = c->caller;
         n++;
     }
-    return n == CHAIN_MAX;
+    return n == CTX_CHAIN_MAX;
 }
 
 status_t ipc_call(struct regs *r)
 {
     struct ctx *c = cpu.current, *h;
     const struct portal *p;
+    struct thread *t;
     u64 word, info = r->r10;
     status_t status = call_lookup(CALL_SEL(r), CB_TYPE_PORTAL, CB_RIGHT_CALL, 0, &word);
 
     if (status)
         return status;
     p = slot_word_object(word);
-    h = &p->handler->ctx;
     if (CALL_FLAGS(r))
         return FAULT(BAD_PARAM, 0);
     if (!info_valid(info) || CB_INFO_GROUPS(info))
         return FAULT(BAD_PARAM, 5);
-    if (h->cpu != cpu.id)
+    if (p->cpu != cpu.id)
         return FAULT(BAD_CPU, 0);
-    if (h->state == CTX_STOPPED || h->obj.dying)
+    t = portal_handler(p);
+    if (!t || t->ctx.state == CTX_STOPPED)
         return FAULT(ABORTED, 0);
+    h = &t->ctx;
     if (chain_full(c))
         return FAULT(BUSY, 0);
     if (h->state != CTX_IDLE) {
@@ -152,11 +153,15 @@ status_t ipc_call(struct regs *r)
 
 bool ipc_exit(struct ctx *c, struct portal *p, u64 reason)
 {
-    struct ctx *h = &p->handler->ctx;
+    u32 groups = p->groups & (ctx_is_vcpu(c) ? CB_GROUPS_VCPU : CB_GROUPS_THREAD);
+    struct thread *t = portal_handler(p);
+    struct cb_state *state;
+    struct ctx *h;
 
     c->exit_pending = false;
-    if (h->cpu != cpu.id || h->state == CTX_STOPPED || h->obj.dying || chain_full(c))
+    if (p->cpu != cpu.id || !t || t->ctx.state == CTX_STOPPED || chain_full(c))
         return false;
+    h = &t->ctx;
     c->partner_is_exit = true;
     if (h->state != CTX_IDLE) {
         if (chain_refuses(c, h))
@@ -166,11 +171,12 @@ bool ipc_exit(struct ctx *c, struct portal *p, u64 reason)
         wait_for_handler(c, h);
         return true;
     }
+    state = (struct cb_state *)(void *)h->utcb->words;
     if (ctx_is_vcpu(c))
-        vcpu_state_get(vcpu_of(c), p->groups, (struct cb_state *)(void *)h->utcb->words);
+        vcpu_state_get(vcpu_of(c), groups, state);
     else
-        thread_state_get(c, p->groups, (struct cb_state *)(void *)h->utcb->words);
-    handler_enter(c, h, p, reason, 0, 0, 0, CB_INFO(STATE_WORDS, 0, p->groups));
+        thread_state_get(c, groups, state);
+    handler_enter(c, h, p, reason, 0, 0, 0, CB_INFO(STATE_WORDS, 0, groups));
     return true;
 }
 
@@ -182,17 +188,15 @@ void ipc_retry(struct ctx *c)
         thread_exception(c, thread_of(c)->cr2);
 }
 
-/* The reply to an exit: the groups that it names, from a copy that the handler cannot change any more. */
+/* The reply to an exit: the groups that it names. The handler's domain may change the page meanwhile: each field is read once. */
 static void reply_state(struct ctx *h, struct ctx *c, u32 groups)
 {
-    struct cb_state state;
+    const struct cb_state *state = (const struct cb_state *)(const void *)h->utcb->words;
 
-    memcpy(&state, h->utcb->words, sizeof(state));
-    __asm__ volatile("" : "+m"(state));
     if (ctx_is_vcpu(c))
-        vcpu_state_put(vcpu_of(c), groups, &state);
+        vcpu_state_put(vcpu_of(c), groups, state);
     else
-        thread_state_put(c, groups, &state);
+        thread_state_put(c, groups, state);
 }
 
 static void reply_message(struct ctx *h, struct ctx *c, const struct regs *r)

@@ -3,7 +3,7 @@
  * Spinlocks: ticket locks, so that every CPU gets its turn. The kernel runs with interrupts off, so a lock
  * is held for a bounded time by construction.
  *
- * Lock order: tree_lock (slot.h), then a CPU's remote list or the log's lock; nothing nests inside those.
+ * Lock order: tree_lock (slot.h), then a CPU's post_lock or the log's lock; nothing nests inside those.
  */
 #ifndef LOCK_H
 #define LOCK_H

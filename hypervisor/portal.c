@@ -6,6 +6,7 @@
 #include "account.h"
 #include "call.h"
 #include "domain.h"
+#include "reap.h"
 #include "thread.h"
 
 static status_t portal_create_locked(struct regs *r)
@@ -40,7 +41,7 @@ static status_t portal_create_locked(struct regs *r)
     p->entry = r->rdx;
     p->badge = r->r8;
     p->groups = (u32)r->r9;
-    list_init(&p->users);
+    p->cpu = t->ctx.cpu;
     list_append(&t->portals, &p->node);
     call_install(dst, &p->obj, 0);
     return CB_OK;
@@ -60,12 +61,15 @@ status_t portal_create(struct regs *r)
 
 void portal_kill(struct portal *p)
 {
+    if (!p->handler)
+        return;
     list_remove(&p->node);
     ctx_post(&p->handler->ctx, CTX_OP_PORTAL_GONE);
-    while (!list_empty(&p->users)) {
-        struct thread *t = CONTAINER_OF(p->users.next, struct thread, exception_node);
+}
 
-        list_remove(&t->exception_node);
-        t->exception = NULL;
-    }
+void portal_orphan(struct portal *p)
+{
+    list_remove(&p->node);
+    __atomic_store_n(&p->handler, NULL, __ATOMIC_RELAXED);
+    reap_object(&p->obj);
 }

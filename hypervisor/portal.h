@@ -12,15 +12,22 @@ struct thread;
 
 struct portal {
     struct object obj;
-    struct thread *handler; /* constant; the portal dies with it */
+    struct thread *handler; /* tree_lock to write; NULL: it has died, and the portal is about to */
     u64 entry, badge;       /* constant */
     u32 groups;             /* constant: register groups wanted in exits and exceptions */
+    u32 cpu;                /* constant: the handler's */
     struct list node;       /* tree_lock: thread->portals */
-    struct list users;      /* tree_lock: threads whose exception portal it is */
 };
 
+/* Who answers calls through it, NULL: nobody any more. The pointer stays valid until this CPU leaves the kernel. */
+static inline struct thread *portal_handler(const struct portal *p)
+{
+    return __atomic_load_n(&p->handler, __ATOMIC_RELAXED);
+}
+
 status_t portal_create(struct regs *r);
-void portal_kill(struct portal *p); /* tree_lock held */
+void portal_kill(struct portal *p);   /* tree_lock held */
+void portal_orphan(struct portal *p); /* its handler dies, and so it does: tree_lock held */
 
 /* The calls `call` and `reply` (ipc.c). */
 status_t ipc_call(struct regs *r);

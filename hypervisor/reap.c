@@ -110,25 +110,36 @@ static bool remove_below(struct slot *s)
     return slot_remove(slot_leaf(s));
 }
 
-/* What must be done at once when an object is cut off; it is freed a grace period later. */
-static void object_kill(struct object *obj)
+/* One bounded step of cutting an object off from all that leads to it. True: that is done; it is freed a grace period later. */
+static bool object_kill(struct object *obj)
 {
     switch (obj->type) {
-    case CB_TYPE_THREAD: thread_kill((struct thread *)obj); break;
-    case CB_TYPE_VCPU: vcpu_kill((struct vcpu *)obj); break;
-    case CB_TYPE_SCHED: sched_kill((struct sched *)obj); break;
-    case CB_TYPE_PORTAL: portal_kill((struct portal *)obj); break;
-    case CB_TYPE_EVENT: event_kill((struct event *)obj); break;
-    default: break;
+    case CB_TYPE_THREAD: return thread_kill((struct thread *)obj);
+    case CB_TYPE_VCPU: return vcpu_kill((struct vcpu *)obj);
+    case CB_TYPE_SCHED: sched_kill((struct sched *)obj); return true;
+    case CB_TYPE_PORTAL: portal_kill((struct portal *)obj); return true;
+    case CB_TYPE_EVENT: event_kill((struct event *)obj); return true;
+    default: return true;
     }
+}
+
+static bool context_free(struct ctx *c)
+{
+    if (!ctx_is_quiet(c))
+        limbo_enter(&c->obj, PHASE_FREE);
+    else if (ctx_is_vcpu(c))
+        vcpu_free(vcpu_of(c));
+    else
+        thread_free(thread_of(c));
+    return true;
 }
 
 /* Returns true if the object needs no further phase now. */
 static bool object_free(struct object *obj)
 {
     switch (obj->type) {
-    case CB_TYPE_THREAD: thread_free((struct thread *)obj); return true;
-    case CB_TYPE_VCPU: vcpu_free((struct vcpu *)obj); return true;
+    case CB_TYPE_THREAD:
+    case CB_TYPE_VCPU: return context_free((struct ctx *)obj);
     case CB_TYPE_DOMAIN: return domain_free_step((struct domain *)obj);
     case CB_TYPE_ACCOUNT:
         switch (account_release((struct account *)obj)) {
@@ -198,7 +209,8 @@ static bool zombie_step(struct object *obj)
             return false;
         if (obj->type == CB_TYPE_DOMAIN)
             return domain_stop_step((struct domain *)obj);
-        object_kill(obj);
+        if (!object_kill(obj))
+            return false;
         limbo_enter(obj, PHASE_FREE);
         return true;
     case PHASE_CONTENTS:

@@ -25,6 +25,8 @@ struct slot;
  */
 void reap_object(struct object *obj);
 
+#define REAP_BATCH 16u /* links that one step may cut */
+
 /* A translation was taken away: until the next grace period is over, memory may still be reached through it. tree_lock held. */
 void reap_note_unmap(void);
 

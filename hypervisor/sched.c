@@ -13,33 +13,17 @@
 #include "vcpu.h"
 #include "x86.h"
 
+#define TIMERS_AT_ONCE 64u
+
 void sched_charge(u64 now)
 {
-    struct sched *s = cpu.sched;
-    u64 used = now - cpu.sched_since;
-
-    s->consumed += used;
-    s->left = used < s->left ? s->left - used : 0;
+    budget_use(cpu.sched, now - cpu.sched_since);
     cpu.sched_since = now;
-}
-
-/* A new budget if it is time for one. One that may use all the time always gets it: its budget is a time slice. */
-static bool sched_refill(struct sched *s, u64 now)
-{
-    if (s->left)
-        return true;
-    if (s->budget < s->period && now < s->refill_at)
-        return false;
-    s->left = s->budget;
-    s->refill_at = MAX(s->refill_at + s->period, now);
-    if (s->refill_at > now + s->period)
-        s->refill_at = now + s->period;
-    return true;
 }
 
 static void sched_queue(struct sched *s, bool front, u64 now)
 {
-    if (!sched_refill(s, now)) {
+    if (!budget_refill(s, now, front)) {
         s->state = SCHED_THROTTLED;
         timerq_insert(&cpu.timers, &s->timer, s->refill_at);
         return;
@@ -87,6 +71,22 @@ static void sched_put(bool last)
     sched_queue(s, !last && !over, now);
 }
 
+/* Time that it has run on another CPU since it was last charged counts too. `since` is read again: else a charge meanwhile would count twice. */
+u64 sched_consumed(const struct sched *s)
+{
+    const struct cpu *home = cpu_of(s->cpu);
+    u64 since, consumed, now;
+
+    do {
+        since = __atomic_load_n(&home->sched_since, __ATOMIC_ACQUIRE);
+        consumed = __atomic_load_n(&s->consumed, __ATOMIC_ACQUIRE);
+        now = rdtsc();
+        if (__atomic_load_n(&home->sched, __ATOMIC_ACQUIRE) == s && now > since)
+            consumed += now - since;
+    } while (since != __atomic_load_n(&home->sched_since, __ATOMIC_ACQUIRE));
+    return consumed;
+}
+
 void sched_yield(void)
 {
     sched_put(true);
@@ -103,15 +103,17 @@ static void sched_run(struct sched *s, struct ctx *c, bool helping)
     cpu.helping = helping;
 }
 
-/* The end of the chain that begins with `c`; *helping: a link of it is a wait for a busy handler. */
+/* The end of the chain that begins with `c`, NULL if it is too long; *helping: a link of it is a wait for a busy handler. */
 static struct ctx *chain_end(struct ctx *c, bool *helping)
 {
     *helping = false;
-    while (c->callee && !(c->state == CTX_HELPING && c->callee->state == CTX_IDLE)) {
+    for (unsigned n = 0; n < CTX_WALK_MAX; n++) {
+        if (!c->callee || (c->state == CTX_HELPING && c->callee->state == CTX_IDLE))
+            return c;
         *helping |= c->state == CTX_HELPING;
         c = c->callee;
     }
-    return c;
+    return NULL;
 }
 
 /* Makes the first scheduling context that has something to run the running one. */
@@ -123,6 +125,10 @@ static void pick_first(void)
         bool helping;
         struct ctx *c = chain_end(s->bound, &helping);
 
+        if (!c) {
+            (void)ctx_lose_callee(s->bound, "waits for too many others");
+            continue;
+        }
         if (c->state == CTX_HELPING) {
             ctx_stop_helping(c);
             c->state = CTX_READY;
@@ -176,11 +182,14 @@ static void timer_expire(struct timer *t)
     }
 }
 
+/* If more are due, the hardware timer, armed for a time that has passed, brings us back here at once. */
 void sched_timers(u64 now)
 {
-    struct timer *t;
+    for (unsigned n = 0; n < TIMERS_AT_ONCE; n++) {
+        struct timer *t = cpu.timers.first;
 
-    while ((t = cpu.timers.first) != NULL && t->when <= now) {
+        if (!t || t->when > now)
+            break;
         timerq_remove(&cpu.timers, t);
         timer_expire(t);
     }

@@ -66,6 +66,15 @@ u64 sched_deadline(void);
 /* Timers that have expired by `now` take effect. */
 void sched_timers(u64 now);
 
+/* TSC ticks that it has run, up to now. Any CPU. */
+u64 sched_consumed(const struct sched *s);
+
+/* Its budget shrinks by what it has used. */
+void budget_use(struct sched *s, u64 ticks);
+
+/* A new budget if it is time for one and it has not merely been preempted. False: none is left before `refill_at`. */
+bool budget_refill(struct sched *s, u64 now, bool preempted);
+
 /* Pure queue operations, unit-tested on the host. */
 void runqueue_insert(struct runqueue *rq, struct sched *s, bool front);
 void runqueue_remove(struct runqueue *rq, struct sched *s);

@@ -45,7 +45,7 @@ static status_t sched_create_locked(struct regs *r)
         return FAULT(NO_MEMORY, 0);
     s->cpu = HIGH(r->rsi);
     s->priority = (u8)priority;
-    s->budget = s->left = ticks(budget);
+    s->budget = ticks(budget);
     s->period = ticks(period);
     s->timer.kind = TIMER_REFILL;
     list_init(&s->node);

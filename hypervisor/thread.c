@@ -6,6 +6,7 @@
 #include "account.h"
 #include "call.h"
 #include "cpu.h"
+#include "derive.h"
 #include "domain.h"
 #include "fpu.h"
 #include "log.h"
@@ -68,7 +69,6 @@ static struct thread *thread_alloc(const struct request *q)
         return NULL;
     ctx_init(&t->ctx, q->domain, q->cpu);
     list_init(&t->portals);
-    list_init(&t->exception_node);
     t->ctx.fpu = account_page(q->account);
     t->ctx.utcb = account_page(q->account);
     if (t->ctx.fpu && t->ctx.utcb)
@@ -133,16 +133,19 @@ status_t thread_create(struct regs *r)
     return status;
 }
 
-void thread_kill(struct thread *t)
+bool thread_kill(struct thread *t)
 {
+    for (unsigned i = 0; i < REAP_BATCH && !list_empty(&t->portals); i++)
+        portal_orphan(CONTAINER_OF(t->portals.next, struct portal, node));
+    if (!list_empty(&t->portals))
+        return false;
+    if (slot_used(&t->exception))
+        (void)slot_remove(&t->exception);
     list_remove(&t->ctx.domain_node);
-    list_remove(&t->exception_node);
-    t->exception = NULL;
-    for (struct list *l = t->portals.next; l != &t->portals; l = l->next)
-        reap_object(&CONTAINER_OF(l, struct portal, node)->obj);
     space_unmap(&t->ctx.domain->space, t->ctx.utcb_address, 1);
     reap_note_unmap();
     ctx_post(&t->ctx, CTX_OP_KILL);
+    return true;
 }
 
 void thread_free(struct thread *t)
@@ -152,26 +155,27 @@ void thread_free(struct thread *t)
 
 static status_t set_exception(struct thread *t, u64 sel)
 {
-    struct portal *p = NULL;
-    u64 word;
+    struct slot *source = NULL;
     status_t status;
 
     if (sel > UINT32_MAX)
         return FAULT(BAD_PARAM, 2);
     if (sel) {
-        status = call_lookup((u32)sel, CB_TYPE_PORTAL, CB_RIGHT_CALL, 2, &word);
+        const struct portal *p;
+
+        status = call_slot((u32)sel, CB_TYPE_PORTAL, CB_RIGHT_CALL, 2, &source);
+        if (!status)
+            status = slot_derivable(source);
         if (status)
             return status;
-        p = slot_word_object(word);
-        if (p->obj.dying || t->ctx.obj.dying)
-            return FAULT(DYING, 2);
-        if (p->handler->ctx.cpu != t->ctx.cpu)
+        p = slot_word_object(slot_word(source));
+        if (p->cpu != t->ctx.cpu)
             return FAULT(BAD_CPU, 2);
     }
-    list_remove(&t->exception_node);
-    if (p)
-        list_append(&p->users, &t->exception_node);
-    __atomic_store_n(&t->exception, p, __ATOMIC_RELEASE);
+    if (slot_used(&t->exception))
+        (void)slot_remove(&t->exception); /* a derived portal capability: nothing below it, no tombstone */
+    if (source)
+        derive_inside(&t->exception, source);
     return CB_OK;
 }
 

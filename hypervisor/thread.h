@@ -14,8 +14,7 @@ struct thread {
     u64 entry, stack;          /* constant */
     u64 fs_base;
     u64 cr2;                   /* of the last exception */
-    struct portal *exception;  /* tree_lock to write: where its faults go; NULL: they kill it */
-    struct list exception_node; /* tree_lock: portal->users */
+    struct slot exception;     /* tree_lock to write: its own portal capability, where its faults go; empty: they kill it */
     struct list portals;       /* tree_lock: portal->node, of which it is the handler */
     u64 calls, handled;        /* counters */
 };
@@ -33,8 +32,8 @@ struct cb_state;
 void thread_state_get(const struct ctx *c, u32 groups, struct cb_state *out);
 void thread_state_put(struct ctx *c, u32 groups, const struct cb_state *in); /* hostile input: RFLAGS and addresses are made safe */
 
-/* Kill and free, for reap.c. Kill: tree_lock held, any CPU. */
-void thread_kill(struct thread *t);
+/* reap.c, tree_lock held. Kill: one step of cutting it off from all that leads to it; true when done. Free: a grace period later. */
+bool thread_kill(struct thread *t);
 void thread_free(struct thread *t);
 
 /* Resumes user mode. Never returns. entry.S */

@@ -175,7 +175,7 @@ static status_t vcpu_exit_locked(struct regs *r)
         if (status)
             return status;
         p = slot_word_object(slot_word(source));
-        if (p->handler->ctx.cpu != v->ctx.cpu)
+        if (p->cpu != v->ctx.cpu)
             return FAULT(BAD_CPU, 2);
     }
     slot = &v->exits[class];
@@ -198,19 +198,17 @@ status_t vcpu_exit(struct regs *r)
     return status;
 }
 
-void vcpu_kill(struct vcpu *v)
+bool vcpu_kill(struct vcpu *v)
 {
     struct domain *d = v->ctx.domain;
 
+    for (unsigned i = 0; i < REAP_BATCH && !list_empty(&v->events); i++)
+        event_unbind(CONTAINER_OF(v->events.next, struct event, vcpu_node));
+    if (!list_empty(&v->events))
+        return false;
     for (unsigned i = 0; i < CB_EXIT_COUNT; i++) {
         if (slot_used(&v->exits[i]))
             (void)slot_remove(&v->exits[i]);
-    }
-    while (!list_empty(&v->events)) {
-        struct event *e = CONTAINER_OF(v->events.next, struct event, vcpu_node);
-
-        list_remove(&e->vcpu_node);
-        atomic_store(&e->vcpu, NULL);
     }
     for (u32 i = 0; i < v->mapped; i++)
         space_unmap(&d->space, v->ctx.utcb_address - PAGE_SIZE + i * PAGE_SIZE, 1);
@@ -218,6 +216,7 @@ void vcpu_kill(struct vcpu *v)
         __atomic_store_n(&d->vcpus[v->number], NULL, __ATOMIC_RELAXED);
     list_remove(&v->ctx.domain_node);
     ctx_post(&v->ctx, CTX_OP_KILL);
+    return true;
 }
 
 void vcpu_free(struct vcpu *v)

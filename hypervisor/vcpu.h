@@ -114,8 +114,8 @@ void vcpu_announce_entry(struct vcpu *v);    /* mode becomes VCPU_INSIDE */
 void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out);
 void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in);
 
-/* reap.c, tree_lock held. Kill: cuts it off from all that leads to it. Free: a grace period later. */
-void vcpu_kill(struct vcpu *v);
+/* reap.c, tree_lock held. Kill: one step of cutting it off from all that leads to it; true when done. Free: a grace period later. */
+bool vcpu_kill(struct vcpu *v);
 void vcpu_free(struct vcpu *v);
 
 status_t vcpu_create(struct regs *r);
