@@ -9,7 +9,8 @@
 #include "x86.h"
 
 #define SCALE_SHIFT 32
-#define ROUNDS 3
+#define ROUNDS 50
+#define DOUBT_MAX(ticks) ((ticks) / 1000)
 #define MEASURE_US 2000u
 
 /* APIC ticks per TSC tick, a fixed-point number; and the longest way the counter can go, in TSC ticks. */
@@ -35,11 +36,11 @@ static void measure(u64 *tsc_ticks, u64 *apic_ticks, u64 *doubt)
 
 void timer_probe(void)
 {
-    u64 best = UINT64_MAX, tsc_ticks, apic_ticks, doubt;
+    u64 best = UINT64_MAX, tsc_ticks = 0, apic_ticks, doubt;
 
     if (features.tsc_deadline)
         return;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < ROUNDS && best > DOUBT_MAX(tsc_ticks); i++) {
         measure(&tsc_ticks, &apic_ticks, &doubt);
         if (doubt >= best)
             continue;
