@@ -16,6 +16,8 @@
 #include "virt.h"
 #include "x86.h"
 
+#define FLUSH_MASK ((1ull << CB_GUEST_VCPUS) - 1)
+
 /* Counts flushes of guest TLBs: a vCPU that entered the guest at `entered` has carried out all up to then. */
 static _Atomic u64 flush_clock;
 
@@ -173,7 +175,7 @@ status_t vcpu_do_upcall(struct regs *r)
     for (u32 word = 0; word < CB_PORT_WORDS; word++) {
         u64 pending = __atomic_load_n(&v->page->pending[word], __ATOMIC_RELAXED);
 
-        if (pending & ~__atomic_load_n(&v->page->mask[word], __ATOMIC_RELAXED))
+        if (pending && (pending & ~__atomic_load_n(&v->page->mask[word], __ATOMIC_RELAXED)))
             summary |= 1ull << word;
     }
     if (summary) {
@@ -183,13 +185,35 @@ status_t vcpu_do_upcall(struct regs *r)
     return CB_OK;
 }
 
-/* Begins the flush of one vCPU; true: it is in the guest, and has been interrupted. */
-static bool flush_begin(struct vcpu *v)
+/* The vCPU with the lowest number in `mask`, which loses it; NULL: there is no such vCPU. */
+static struct vcpu *flush_next(struct domain *d, u64 *mask)
 {
-    if (atomic_load(&v->mode) != VCPU_INSIDE)
-        return false;
-    cpu_kick(v->ctx.cpu);
-    return true;
+    unsigned number = (unsigned)__builtin_ctzll(*mask);
+
+    *mask &= *mask - 1;
+    return __atomic_load_n(&d->vcpus[number], __ATOMIC_ACQUIRE);
+}
+
+/* Asks the vCPUs for a flush, and interrupts those that are in the guest: their numbers. */
+static u64 flush_begin(struct domain *d, u64 mask, u64 *clock)
+{
+    u64 inside = 0;
+    struct vcpu *v;
+
+    for (u64 left = mask; left;) {
+        v = flush_next(d, &left);
+        if (v)
+            atomic_fetch_add(&v->flushes, 1);
+    }
+    *clock = atomic_fetch_add(&flush_clock, 1) + 1;
+    for (u64 left = mask; left;) {
+        v = flush_next(d, &left);
+        if (v && atomic_load(&v->mode) == VCPU_INSIDE) {
+            cpu_kick(v->ctx.cpu);
+            inside |= 1ull << v->number;
+        }
+    }
+    return inside;
 }
 
 /* Can `v` still use translations from before the flush `clock`? */
@@ -198,20 +222,14 @@ static bool flush_awaited(struct vcpu *v, u64 clock)
     return atomic_load(&v->mode) == VCPU_INSIDE && atomic_load(&v->entered) < clock;
 }
 
-static struct vcpu *domain_vcpu(struct domain *d, u64 mask, u32 number)
-{
-    return mask & 1ull << number ? __atomic_load_n(&d->vcpus[number], __ATOMIC_ACQUIRE) : NULL;
-}
-
 /*
  * A vCPU that is not in the guest flushes at its next entry; those that are leave it within an interrupt's time, and only
  * they are waited for, with interrupts open. Made again after an interruption, the call merely flushes once more.
  */
 status_t vcpu_do_tlb_flush(struct regs *r)
 {
-    u64 word, clock, mask = r->rsi, waiting = 0;
+    u64 word, clock, left;
     struct domain *d;
-    struct vcpu *v;
     status_t status;
 
     if (!caller())
@@ -222,19 +240,10 @@ status_t vcpu_do_tlb_flush(struct regs *r)
     if (CALL_FLAGS(r))
         return FAULT(BAD_PARAM, 0);
     d = slot_word_object(word);
-    for (u32 i = 0; i < CB_GUEST_VCPUS; i++) {
-        v = domain_vcpu(d, mask, i);
-        if (v)
-            atomic_fetch_add(&v->flushes, 1);
-    }
-    clock = atomic_fetch_add(&flush_clock, 1) + 1;
-    for (u32 i = 0; i < CB_GUEST_VCPUS; i++) {
-        v = domain_vcpu(d, mask, i);
-        if (v && flush_begin(v))
-            waiting |= 1ull << i;
-    }
-    for (u32 i = 0; i < CB_GUEST_VCPUS; i++) {
-        v = domain_vcpu(d, waiting, i);
+    left = flush_begin(d, r->rsi & FLUSH_MASK, &clock);
+    while (left) {
+        struct vcpu *v = flush_next(d, &left);
+
         while (v && flush_awaited(v, clock)) {
             cpu_pause();
             if (kernel_preempt())
