@@ -48,6 +48,7 @@ static const struct {
     {0x1d9, 0},            /* DEBUGCTL: nothing is traced */
     {0xc0010010, 0},       /* SYSCFG: no memory encryption */
     {0xc0010015, 1 << 24}, /* HWCR: the TSC counts with the frequency of P0 (Linux complains otherwise) */
+    {0xc001001f, 0},       /* NB_CFG: Linux turns on extended access to PCI configuration space, which is not there */
     {0xc0011029, 1 << 1},  /* DE_CFG: LFENCE serializes */
 };
 
