@@ -169,9 +169,11 @@ UNIT_TESTS := \
 	config \
 	devtree \
 	elf \
+	sched \
 	slot \
 	space \
 	spec \
+	timerq \
 	tlb \
 	virtio \
 	virtqueue \
@@ -188,8 +190,10 @@ UNIT_CORE := \
 
 UNIT_account := tests/unit/test_account.c $(UNIT_CORE)
 UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hypervisor/multiboot.c
+UNIT_sched := tests/unit/test_sched.c hypervisor/budget.c hypervisor/runqueue.c
 UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
+UNIT_timerq := tests/unit/test_timerq.c hypervisor/timerq.c
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
 
 UNIT_config := tests/unit/test_config.c tests/unit/test_config_fdt.c tasks/root/config.c tasks/root/config_fdt.c

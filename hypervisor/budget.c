@@ -2,22 +2,34 @@
 /* The budget of a scheduling context. Pure arithmetic, tested on the host. */
 #include "sched.h"
 
+#define DEBT_MAX 16u /* budgets: a time-stamp counter that jumps must not stop anybody for long */
+
+/*
+ * The interrupt that ends a budget may come late. With budget = period, the budget is merely a time slice, and going beyond it does no harm.
+ */
 void budget_use(struct sched *s, u64 ticks)
 {
+    u64 within = MIN(ticks, s->left);
+
     s->consumed += ticks;
-    s->left = ticks < s->left ? s->left - ticks : 0;
+    s->left -= within;
+    if (s->budget < s->period)
+        s->debt = MIN(s->debt + ticks - within, DEBT_MAX * s->budget);
 }
 
 /*
  * A period is over `period` ticks after its budget was given, and the next one begins when there is work to do: so that between any two refills there
- * is a period, whatever happens in it. With budget = period, the budget cannot be used up before the period is over: then it is a time slice.
+ * is a period, whatever happens in it. With budget = period, the budget cannot be used up before the period is over.
  */
 bool budget_refill(struct sched *s, u64 now, bool preempted)
 {
+    u64 owed = MIN(s->debt, s->budget);
+
     if (preempted && s->left)
         return true;
     if (now >= s->refill_at) {
-        s->left = s->budget;
+        s->debt -= owed;
+        s->left = s->budget - owed;
         s->refill_at = now + s->period;
     }
     return s->left != 0;

@@ -30,6 +30,7 @@ struct sched {
     u16 reserved;
     u64 budget, period; /* constant, TSC ticks */
     u64 left;           /* budget left, as of the last time it was taken off the CPU */
+    u64 debt;           /* TSC ticks that it ran beyond its budgets, to be taken off the next ones */
     u64 refill_at;      /* TSC */
     u64 consumed;       /* TSC ticks, ever */
     struct ctx *bound;  /* whose it is; tree_lock to write */
