@@ -169,6 +169,7 @@ UNIT_TESTS := \
 	config \
 	devtree \
 	elf \
+	reap \
 	sched \
 	slot \
 	space \
@@ -191,6 +192,8 @@ UNIT_CORE := \
 UNIT_account := tests/unit/test_account.c $(UNIT_CORE)
 UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hypervisor/multiboot.c
 UNIT_sched := tests/unit/test_sched.c hypervisor/budget.c hypervisor/runqueue.c
+UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hypervisor/memory.c hypervisor/domain.c \
+	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
 UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_timerq := tests/unit/test_timerq.c hypervisor/timerq.c
