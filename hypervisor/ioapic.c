@@ -89,6 +89,14 @@ static void override_apply(u32 gsi, bool *level, bool *active_low)
     }
 }
 
+bool ioapic_level(u32 gsi, bool level)
+{
+    bool unused = false;
+
+    override_apply(gsi, &level, &unused);
+    return level;
+}
+
 void ioapic_route(u32 gsi, bool level, bool active_low)
 {
     const struct ioapic *io = ioapic_of(gsi);

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tree_lock guards which event a line is bound to; interrupt handlers read the event once. */
+/*
+ * tree_lock guards which event a line is bound to; interrupt handlers read the event once.
+ *
+ * From a signal to the call irq_ack nothing more is signalled. A level-triggered line is masked for that time. An edge on a masked line would
+ * be lost, so edge-triggered lines stay open until a second one comes, which is signalled again after irq_ack.
+ */
 #include "irq.h"
 
 #include "apic.h"
@@ -11,14 +16,24 @@
 #define FLAG_LEVEL 0x1u
 #define FLAG_ACTIVE_LOW 0x2u
 
+enum line_state {
+    LINE_OPEN,
+    LINE_SIGNALLED, /* not acknowledged yet */
+    LINE_MISSED,    /* another one came meanwhile; masked */
+};
+
 static struct line {
     _Atomic(struct event *) event; /* NULL: not bound */
     u64 badge;                     /* constant while there is an event */
+    bool level;                    /* the same */
+    enum line_state state;         /* lock */
 } lines[LINES];
+
+static struct lock lock; /* inside tree_lock */
 
 static struct event *line_event(u32 gsi)
 {
-    return atomic_load_explicit(&lines[gsi].event, memory_order_acquire);
+    return atomic_load_explicit(&lines[gsi].event, memory_order_acquire); /* pairs with bind() */
 }
 
 static status_t bind(u32 gsi, u32 event, u32 flags)
@@ -35,10 +50,12 @@ static status_t bind(u32 gsi, u32 event, u32 flags)
     if (e->obj.dying)
         return FAULT(DYING, 2);
     lines[gsi].badge = s->badge;
+    lines[gsi].level = ioapic_level(gsi, flags & FLAG_LEVEL);
+    lines[gsi].state = LINE_OPEN;
     e->irqs++;
-    /* Pairs with irq_interrupt(): the badge belongs to the event. */
+    /* Pairs with line_event(): badge and state belong to the event. */
     atomic_store_explicit(&lines[gsi].event, e, memory_order_release);
-    ioapic_route(gsi, flags & FLAG_LEVEL, flags & FLAG_ACTIVE_LOW);
+    ioapic_route(gsi, lines[gsi].level, flags & FLAG_ACTIVE_LOW);
     return CB_OK;
 }
 
@@ -63,6 +80,29 @@ status_t irq_bind(struct regs *r)
     return status;
 }
 
+static void line_signal(u32 gsi)
+{
+    struct event *e = line_event(gsi);
+
+    if (e)
+        event_signal(e, lines[gsi].badge);
+}
+
+static void line_ack(u32 gsi)
+{
+    struct line *l = &lines[gsi];
+    bool missed;
+
+    lock_take(&lock);
+    missed = l->state == LINE_MISSED;
+    if ((missed || (l->level && l->state == LINE_SIGNALLED)) && line_event(gsi))
+        ioapic_unmask(gsi);
+    l->state = missed ? LINE_SIGNALLED : LINE_OPEN;
+    lock_drop(&lock);
+    if (missed)
+        line_signal(gsi);
+}
+
 status_t irq_ack(struct regs *r)
 {
     u64 word;
@@ -74,17 +114,23 @@ status_t irq_ack(struct regs *r)
         return FAULT(BAD_PARAM, 0);
     if (HIGH(r->rsi) || !ioapic_has(LOW(r->rsi)))
         return FAULT(BAD_PARAM, 1);
-    if (line_event(LOW(r->rsi)))
-        ioapic_unmask(LOW(r->rsi));
+    line_ack(LOW(r->rsi));
     return CB_OK;
 }
 
 void irq_interrupt(u32 gsi)
 {
-    struct event *e = line_event(gsi);
+    struct line *l = &lines[gsi];
+    bool first;
 
-    if (e)
-        event_signal(e, lines[gsi].badge);
+    lock_take(&lock);
+    first = l->state == LINE_OPEN;
+    l->state = first ? LINE_SIGNALLED : LINE_MISSED;
+    if (l->level || !first || !line_event(gsi))
+        ioapic_mask(gsi);
+    lock_drop(&lock);
+    if (first)
+        line_signal(gsi);
 }
 
 void irq_event_kill(struct event *e)

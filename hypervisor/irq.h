@@ -10,7 +10,7 @@ struct regs;
 
 status_t irq_bind(struct regs *r);
 status_t irq_ack(struct regs *r);
-void irq_interrupt(u32 gsi);                /* any CPU, interrupt handler: the line was masked by the caller */
+void irq_interrupt(u32 gsi);                /* interrupt handler, before the end of interrupt */
 void irq_event_kill(struct event *e);       /* tree_lock held: unbinds all its lines */
 
 status_t ioport_grant(struct regs *r);      /* io.c */

@@ -6,7 +6,6 @@
 #include "cpu.h"
 #include "cpu_init.h"
 #include "fpu.h"
-#include "ioapic.h"
 #include "irq.h"
 #include "log.h"
 #include "thread.h"
@@ -30,7 +29,6 @@ void trap_interrupt(u32 vector)
         cpu.armed = UINT64_MAX;
         cpu_hazard(HAZARD_TIMER);
     } else if (vector >= VECTOR_GSI && vector < VECTOR_GSI_END) {
-        ioapic_mask(vector - VECTOR_GSI);
         irq_interrupt(vector - VECTOR_GSI);
     } else if (vector != VECTOR_KICK) {
         return; /* spurious: not in service */
