@@ -142,12 +142,15 @@ static status_t vcpu_create_locked(struct regs *r)
 
 status_t vcpu_create(struct regs *r)
 {
-    status_t status;
+    u64 word;
+    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_ACCOUNT, CB_RIGHT_PAY, 0, &word);
 
-    if (!virt)
-        return FAULT(UNSUPPORTED, 0);
+    if (status)
+        return status;
     if (CALL_FLAGS(r))
         return FAULT(BAD_PARAM, 0);
+    if (!virt)
+        return FAULT(UNSUPPORTED, 0);
     lock_take(&tree_lock);
     status = vcpu_create_locked(r);
     lock_drop(&tree_lock);
