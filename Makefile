@@ -191,9 +191,9 @@ UNIT_CORE := \
 
 UNIT_account := tests/unit/test_account.c $(UNIT_CORE)
 UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hypervisor/multiboot.c
-UNIT_sched := tests/unit/test_sched.c hypervisor/budget.c hypervisor/runqueue.c
 UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hypervisor/memory.c hypervisor/domain.c \
 	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
+UNIT_sched := tests/unit/test_sched.c hypervisor/budget.c hypervisor/runqueue.c
 UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_timerq := tests/unit/test_timerq.c hypervisor/timerq.c
@@ -219,8 +219,12 @@ UNIT_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 
 # Drivers of QEMU and Bochs.
 SYSTEM_SRC := \
+	tests/system/bad.c \
+	tests/system/load.c \
 	tests/system/machine.c \
+	tests/system/many.c \
 	tests/system/native.c \
+	tests/system/one.c \
 
 # ---- Flags ---------------------------------------------------------------------------------------------------
 
@@ -343,13 +347,21 @@ unit: $(UNIT_TESTS:%=$(B)/unit/%/test) ## build and run the unit tests
 # ---- ISOs: boot/NAME.dts is the manifest of build/iso/NAME.iso, ISO_NAME its modules -------------------------
 
 ISOS := \
+	bad \
 	calltest \
+	many \
+	panic \
+	read \
 	run \
 
 ISO_LINUX := console=$(CONSOLE) vmm=$(VMM) bzImage=$(BZIMAGE) initramfs=$(INITRAMFS)
 ISO_calltest := console=$(CONSOLE) calltest=$(B)/tests/guest/calltest.elf
 ISO_calltest_VIDEO := text
 ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)
+ISO_many := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf
+ISO_read := $(ISO_LINUX) disk=$(TEST_DISK)
+ISO_panic := $(ISO_LINUX)
+ISO_bad := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf part=$(B)/iso/part
 
 # iso NAME: its rules. The exit port exists on QEMU alone, and is used only by a system that failed.
 define iso
@@ -364,6 +376,14 @@ $(B)/iso/$(1).iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(B)/iso/$(1).dtb \
 		manifest=$(B)/iso/$(1).dtb $$(ISO_$(1))
 endef
 $(foreach i,$(ISOS),$(eval $(call iso,$(i))))
+
+# What no boot loader should have loaded: the first part of a kernel; and something else in the manifest's place.
+$(B)/iso/part: $(BZIMAGE)
+	@mkdir -p $(@D)
+	$(Q)head -c 500000 $< >$@
+$(B)/iso/nofdt.iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(CONSOLE)
+	@echo "  ISO     $@"
+	$(Q)boot/mkiso $@ exit-port=0xf4 $(HYPERVISOR) $(ROOT) manifest=$(CONSOLE)
 
 # ---- Run -----------------------------------------------------------------------------------------------------
 
@@ -391,7 +411,7 @@ $(SYSTEM): $(call objects,$(SYSTEM_SRC))
 	$(Q)$(CC) -o $@ $^ -lcriterion
 
 .PHONY: system test
-system: $(SYSTEM) $(ISOS:%=$(B)/iso/%.iso) ## build and run the system tests (logs: build/logs/)
+system: $(SYSTEM) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso ## build and run the system tests (logs: build/logs/)
 	$(SYSTEM) -j2 --full-stats $(if $(T),--filter '$(T)')
 
 test: deps unit system ## all tests

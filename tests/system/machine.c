@@ -45,7 +45,7 @@ static void __attribute__((format(printf, 2, 3), noreturn)) fail(struct machine 
     abort();
 }
 
-static void start(struct machine *m, const char *name, const char *const argv[])
+void machine_start(struct machine *m, const char *name, const char *const argv[])
 {
     int in[2], out[2];
     char path[256];
@@ -84,7 +84,7 @@ void machine_start_qemu(struct machine *m, const char *name, const char *iso, co
 
     while (options && *options && count < OPTIONS - 1)
         argv[count++] = *options++;
-    start(m, name, argv);
+    machine_start(m, name, argv);
 }
 
 void machine_start_bochs(struct machine *m, const char *name, const char *iso, int cpus)
@@ -94,7 +94,7 @@ void machine_start_bochs(struct machine *m, const char *name, const char *iso, i
 
     snprintf(cpu_count, sizeof(cpu_count), "%d", cpus);
     snprintf(folder, sizeof(folder), BUILD "/logs/%s", name);
-    start(m, name, argv);
+    machine_start(m, name, argv);
 }
 
 /* Takes output that has come, or comes until the deadline. False if there will be no more. */
@@ -181,6 +181,19 @@ const char *machine_listen(struct machine *m, int seconds)
 bool machine_said(const struct machine *m, const char *text)
 {
     return strstr(m->text, text) != NULL;
+}
+
+const char *machine_last_line(const struct machine *m)
+{
+    static char line[1024];
+    size_t end = m->length, begin;
+
+    while (end && strchr("\r\n", m->text[end - 1]))
+        end--;
+    for (begin = end; begin && m->text[begin - 1] != '\n';)
+        begin--;
+    snprintf(line, sizeof(line), "%.*s", (int)(end - begin), m->text + begin);
+    return line;
 }
 
 void machine_expect_end(struct machine *m, int code, int seconds)

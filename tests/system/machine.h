@@ -24,6 +24,9 @@ struct machine {
     char name[64];
 };
 
+/* Starts a program; argv ends with NULL. */
+void machine_start(struct machine *m, const char *name, const char *const argv[]);
+
 /* Starts QEMU on the ISO of a manifest; options end with NULL. */
 void machine_start_qemu(struct machine *m, const char *name, const char *iso, const char *const options[]);
 
@@ -44,6 +47,9 @@ const char *machine_listen(struct machine *m, int seconds);
 
 /* Whether text has come at any time. */
 bool machine_said(const struct machine *m, const char *text);
+
+/* The last line that came. Valid until the next call. */
+const char *machine_last_line(const struct machine *m);
 
 /* Waits until the machine has switched itself off; fails if it was not with the given exit code. */
 void machine_expect_end(struct machine *m, int code, int seconds);

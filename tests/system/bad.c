@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Manifests with mistakes: each is one line that names domain, property and reason, and all else starts. */
+
+#include "machine.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static const char *const complaints[] = {
+    "root: failed: lost: kernel: there is no module \"vmlinuz\"",
+    "root: failed: huge: memory-mib: ",
+    "root: failed: foreign: kernel: ",
+    "root: failed: truncated: kernel: ",
+    "root: failed: misspelt: memory-mb: there is no such property",
+    "root: failed: odd: memory-mib: 65 is odd",
+    "root: failed: stranger: compatible: ",
+    "root: failed: text: module: ",
+    "root: failed: nowhere: cpu: 99 is not between",
+};
+
+Test(bad, domains)
+{
+    struct machine m;
+    const char *last;
+
+    machine_start_qemu(&m, "bad", ISO("bad"), NULL);
+    machine_expect_end(&m, 3, 300);
+    for (size_t i = 0; i < sizeof(complaints) / sizeof(*complaints); i++) {
+        const char *found = strstr(m.text, complaints[i]);
+
+        cr_expect(found, "nobody said: %s", complaints[i]);
+    }
+    cr_expect(machine_said(&m, "root: good: powered off"), "the good task did not run to its end");
+    cr_expect(machine_said(&m, "[fine] count: 1"), "the good guest did not run");
+    cr_expect(machine_said(&m, "root: fine: powered off"), "the good guest did not power off");
+    last = machine_last_line(&m);
+    cr_expect(strstr(last, complaints[0]), "the last line does not name the first failure: %s", last);
+}
+
+Test(bad, manifest)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "nofdt", ISO("nofdt"), NULL);
+    machine_expect(&m, "root: failed: manifest: module: not a flattened device tree", 60);
+    machine_expect_end(&m, 3, 60);
+}
