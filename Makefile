@@ -167,6 +167,7 @@ UNIT_TESTS := \
 	boot \
 	bzimage \
 	config \
+	cpuid \
 	devtree \
 	elf \
 	reap \
@@ -210,6 +211,8 @@ UNIT_blk := tests/unit/test_blk.c vmm/dev/blk.c vmm/virtqueue.c
 UNIT_blk_FLAGS := $(UNIT_VMM_FLAGS) -Itasks/lib
 UNIT_bzimage := tests/unit/test_bzimage.c vmm/boot.c vmm/bzimage.c
 UNIT_bzimage_FLAGS := $(UNIT_VMM_FLAGS)
+UNIT_cpuid := tests/unit/test_cpuid.c vmm/cpuid.c
+UNIT_cpuid_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_devtree := tests/unit/test_devtree.c vmm/devtree.c
 UNIT_devtree_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_virtio := tests/unit/test_virtio.c tests/unit/ring.c vmm/virtio.c vmm/virtqueue.c
