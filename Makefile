@@ -167,6 +167,7 @@ UNIT_TESTS := \
 	boot \
 	bzimage \
 	config \
+	console_ring \
 	cpuid \
 	devtree \
 	elf \
@@ -202,6 +203,8 @@ UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
 
 UNIT_config := tests/unit/test_config.c tests/unit/test_config_fdt.c tasks/root/config.c tasks/root/config_fdt.c
 UNIT_config_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h
+UNIT_console_ring := tests/unit/test_console_ring.c tasks/console/client.c tasks/lib/stream.c
+UNIT_console_ring_FLAGS := -Itests/unit -Itasks/console -Itasks/lib -include tests/unit/calls_fake.h
 UNIT_elf := tests/unit/test_elf.c hypervisor/elf.c
 UNIT_spec := tests/unit/test_spec.c
 UNIT_spec_FLAGS := -DSPEC='"hypercall-abi/spec.md"'

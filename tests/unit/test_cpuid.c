@@ -124,6 +124,7 @@ Test(cpuid, one_topology)
             cr_assert_eq(cores.ebx, machine.vcpu_count);
             cr_assert_eq(cores.ecx, 2u << 8 | 1);
             cr_assert_geq(1u << cores.eax, machine.vcpu_count, "room for all numbers");
+            cr_assert_lt(1u << cores.eax, 2 * machine.vcpu_count, "and no more");
             cr_assert_eq(one.ebx >> 16 & 0xff, 1u << cores.eax);
             cr_assert_eq(end.eax | end.ebx | (end.ecx & 0xff00), 0);
             if (host(0x80000000, 0).eax >= 0x80000008) {

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Included before sources of native tasks (-include), in place of the library's stubs: calls that a test answers. */
+#ifndef LIB_CALLS_H
+#define LIB_CALLS_H
+
+#include <corbel/call.h>
+#include <corbel/cap.h>
+#include <corbel/status.h>
+
+uint64_t cb_signal(uint32_t event);
+uint64_t cb_wait(uint32_t event, uint32_t flags, uint64_t deadline, uint64_t *bits);
+uint64_t cb_map(uint32_t frame, uint32_t flags, uint32_t dst, uint32_t domain, uint64_t address, uint32_t offset,
+                uint32_t pages);
+uint64_t cb_derive(uint32_t src, uint32_t dst, uint32_t domain, uint32_t rights, uint64_t arg1, uint64_t arg2);
+
+#endif
