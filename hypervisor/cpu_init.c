@@ -215,6 +215,7 @@ static void registers_set(void)
     wrmsr(MSR_STAR, (u64)SEL_KERNEL_CODE << 32 | (u64)(SEL_KERNEL_DATA | 3) << 48);
     wrmsr(MSR_LSTAR, (u64)(uintptr_t)entry_syscall);
     wrmsr(MSR_FMASK, FMASK_VALUE);
+    wrmsr(MSR_SYSENTER_CS, 0); /* SYSENTER faults */
     wrmsr(MSR_FS_BASE, 0);
     wrmsr(MSR_GS_BASE, 0);
     wrmsr(MSR_KERNEL_GS_BASE, 0);
