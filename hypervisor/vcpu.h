@@ -20,14 +20,6 @@
 struct event;
 struct regs;
 
-#define VCPU_COUNTERS 23u
-#define VCPU_COUNT_INTERRUPT 16u
-#define VCPU_COUNT_HYPERCALL 17u
-#define VCPU_COUNT_HALT 18u
-#define VCPU_COUNT_FAULT 19u
-#define VCPU_COUNT_WINDOW 20u
-#define VCPU_COUNT_UPCALL 21u
-#define VCPU_COUNT_OTHER 22u
 
 /* vcpu->mode: what others must do to be noticed. */
 enum vcpu_mode {
@@ -69,7 +61,7 @@ struct vcpu {
     u64 tsc_offset;               /* guest's TSC = TSC + tsc_offset */
     struct cb_event_page *page;   /* direct map; hostile */
     struct list events;           /* tree_lock: events bound to it */
-    u64 counters[VCPU_COUNTERS];
+    u64 counters[CB_VCPU_COUNTER_COUNT];
     void *hw;                     /* backend: direct map, one page (VMCB, VMCS) */
 };
 _Static_assert(sizeof(struct vcpu) <= 1984, "fits a size class of accounts");

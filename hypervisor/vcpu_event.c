@@ -77,7 +77,7 @@ void vcpu_announce_entry(struct vcpu *v)
 
 bool vcpu_halt(struct vcpu *v, bool deaf)
 {
-    v->counters[VCPU_COUNT_HALT]++;
+    v->counters[CB_VCPU_COUNTER_HALT]++;
     if (!deaf) {
         atomic_store(&v->mode, VCPU_HALTED);
         if (vcpu_upcall_due(v)) {

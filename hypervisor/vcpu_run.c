@@ -53,7 +53,7 @@ static void vcpu_prepare_upcall(struct vcpu *v)
     } else if (vcpu_upcall_due(v)) {
         atomic_store(&v->upcall, 0);
         v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector;
-        v->counters[VCPU_COUNT_UPCALL]++;
+        v->counters[CB_VCPU_COUNTER_UPCALL]++;
     }
 }
 
@@ -93,20 +93,20 @@ static void vcpu_handle(struct vcpu *v, unsigned class)
 {
     switch (class) {
     case VIRT_EXIT_INTERRUPT:
-        v->counters[VCPU_COUNT_INTERRUPT]++;
+        v->counters[CB_VCPU_COUNTER_INTERRUPT]++;
         break;
     case VIRT_EXIT_HYPERCALL:
-        v->counters[VCPU_COUNT_HYPERCALL]++;
+        v->counters[CB_VCPU_COUNTER_HYPERCALL]++;
         v->in_call = true;
         break;
     case VIRT_EXIT_HANDLED:
-        v->counters[VCPU_COUNT_OTHER]++;
+        v->counters[CB_VCPU_COUNTER_INSIDE]++;
         break;
     case CB_EXIT_HLT:
         vcpu_hlt(v);
         break;
     case CB_EXIT_WINDOW:
-        v->counters[VCPU_COUNT_WINDOW]++;
+        v->counters[CB_VCPU_COUNTER_WINDOW]++;
         if (!v->window_to_vmm)
             break;
         v->window_to_vmm = false;

@@ -106,6 +106,13 @@ static void connect_machine(struct vcpu *vcpu)
          "give the guest a machine portal");
 }
 
+/* For the guest to see how often it has left guest mode, and why. */
+static void connect_counters(const struct vcpu *vcpu)
+{
+    must(cb_derive(vcpu->sel, CB_GUEST_SEL_VCPU(vcpu->number), machine.domain, CB_RIGHT_READ, 0, 0),
+         "give the guest a vCPU's counters");
+}
+
 static void connect_ipis(struct vcpu *vcpu)
 {
     for (uint32_t kind = 0; kind <= CB_IPI_STOP; kind++) {
@@ -131,6 +138,7 @@ void vcpu_create(uint32_t number, uint32_t cpu)
     must(thread_handler(cpu, handle, NULL, &vcpu->handler), "create a vCPU's handler");
     connect_exits(vcpu);
     connect_machine(vcpu);
+    connect_counters(vcpu);
     connect_ipis(vcpu);
     vcpu_count = number + 1;
 }

@@ -31,6 +31,7 @@
 /* First selectors of a guest. */
 #define CB_GUEST_SEL_DOMAIN 1u                       /* its own domain, with CB_RIGHT_FLUSH */
 #define CB_GUEST_SEL_MACHINE(vcpu) (16u + (vcpu))    /* portal to the VMM; vCPU n uses the nth */
+#define CB_GUEST_SEL_VCPU(vcpu) (64u + (vcpu))       /* its vCPUs, with CB_RIGHT_READ: for their counters */
 #define CB_GUEST_SEL_IPI(vcpu, kind) (256u + 4u * (vcpu) + (kind)) /* event that interrupts that vCPU */
 #define CB_GUEST_SEL_DEVICES 1024u                   /* devices' events, from here on; the FDT names them */
 

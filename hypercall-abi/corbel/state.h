@@ -65,6 +65,26 @@ enum cb_exit {
 #define CB_INSN_VIRT 7u /* the guest tried hardware virtualization itself */
 #define CB_INSN_TASK_SWITCH 8u
 
+/*
+ * Counters of a vCPU: numbers 0 to 15 count exits delivered, by class; the others what the hypervisor dealt with itself.
+ * X(number, name)
+ */
+#define CB_VCPU_COUNTERS(X)                                               \
+    X(16, INTERRUPT) /* physical interrupts that ended guest mode */      \
+    X(17, HYPERCALL)                                                      \
+    X(18, HALT)      /* HLT, and the call halt */                         \
+    X(19, FAULT)     /* second-level faults */                            \
+    X(20, WINDOW)    /* interrupt windows */                              \
+    X(21, UPCALL)    /* upcalls injected: no exit, they ride on an entry */ \
+    X(22, INSIDE)    /* other exits */
+
+enum cb_vcpu_counter {
+#define CB_VCPU_COUNTER_ENUM(number, name) CB_VCPU_COUNTER_##name = number,
+    CB_VCPU_COUNTERS(CB_VCPU_COUNTER_ENUM)
+#undef CB_VCPU_COUNTER_ENUM
+    CB_VCPU_COUNTER_COUNT = 23,
+};
+
 /* Register groups. X(bit, name): what struct cb_state fields belong to it stands there. */
 #define CB_GROUP_ACDB (1u << 0)
 #define CB_GROUP_BSD (1u << 1)
