@@ -59,9 +59,12 @@ Test(config_fdt, of_a_vm)
 
     make_source("corbel,vm", "kernel");
     fdt_setprop_u32(source, fdt_path_offset(source, "/linux"), "vcpus", 2);
+    node = fdt_add_subnode(source, fdt_path_offset(source, "/linux"), "more");
+    fdt_setprop_u32(source, node, "vcpus", 7);
     node = read_source();
     cr_assert_gt(config_fdt(source, node, &config, out, SIZE), 0);
     cr_assert_eq(fdt_check_full(out, SIZE), 0);
+    cr_assert_not_null(fdt_getprop(out, fdt_path_offset(out, "/more"), "vcpus", NULL), "only its own are written anew");
     cr_assert_eq(cell("vcpus", 0, 1), 2);
     cr_assert_eq(cell("cpus", 0, 2), 1);
     cr_assert_eq(cell("cpus", 1, 2), 2);
