@@ -7,15 +7,15 @@
 #include <string.h>
 
 static const char *const complaints[] = {
-    "root: failed: lost: kernel: there is no module \"vmlinuz\"",
-    "root: failed: huge: memory-mib: ",
-    "root: failed: foreign: kernel: ",
-    "root: failed: truncated: kernel: ",
-    "root: failed: misspelt: memory-mb: there is no such property",
-    "root: failed: odd: memory-mib: 65 is odd",
-    "root: failed: stranger: compatible: ",
-    "root: failed: text: module: ",
-    "root: failed: nowhere: cpu: 99 is not between",
+    "root: lost: kernel: there is no module \"vmlinuz\"",
+    "root: huge: memory-mib: 65546 MiB are needed",
+    "root: foreign: failed: kernel: not a bzImage",
+    "root: truncated: failed: kernel: not a whole bzImage",
+    "root: misspelt: memory-mb: there is no such property",
+    "root: odd: memory-mib: 65 is odd",
+    "root: stranger: compatible: neither",
+    "root: text: module: no static ELF64",
+    "root: nowhere: cpu: 99 is not between",
 };
 
 Test(bad, domains)
@@ -25,16 +25,13 @@ Test(bad, domains)
 
     machine_start_qemu(&m, "bad", ISO("bad"), NULL);
     machine_expect_end(&m, 3, 300);
-    for (size_t i = 0; i < sizeof(complaints) / sizeof(*complaints); i++) {
-        const char *found = strstr(m.text, complaints[i]);
-
-        cr_expect(found, "nobody said: %s", complaints[i]);
-    }
+    for (size_t i = 0; i < sizeof(complaints) / sizeof(*complaints); i++)
+        cr_expect(machine_said(&m, complaints[i]), "nobody said: %s", complaints[i]);
     cr_expect(machine_said(&m, "root: good: powered off"), "the good task did not run to its end");
     cr_expect(machine_said(&m, "[fine] count: 1"), "the good guest did not run");
     cr_expect(machine_said(&m, "root: fine: powered off"), "the good guest did not power off");
     last = machine_last_line(&m);
-    cr_expect(strstr(last, complaints[0]), "the last line does not name the first failure: %s", last);
+    cr_expect(strstr(last, "root: failed: lost: kernel: "), "the last line does not name the first failure: %s", last);
 }
 
 Test(bad, manifest)

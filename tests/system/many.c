@@ -34,7 +34,7 @@ Test(many, progress_crash_and_memory)
     cr_assert(taken >= 64 * 1024 && before > taken, "%lu KiB in use of %lu KiB free", taken, before);
     machine_expect(&m, "[spins] spin: on 2 CPUs", 300);
 
-    machine_expect(&m, "root: failed: dies: crashed: triple fault", 300);
+    machine_expect(&m, "root: dies: crashed: triple fault", 300);
     after = number_after(&m, "root: dies: memory returned, ", 60);
     cr_assert_eq(after, before, "%lu KiB were free before, %lu KiB after", before, after);
 

@@ -12,7 +12,7 @@
 
 static void passes(struct machine *m, int seconds)
 {
-    const char *result = machine_expect_line(m, "calltest: ", seconds);
+    const char *result = machine_expect_line(m, "] calltest: ", seconds);
     char *rest;
     long passed = strtol(result, &rest, 10);
 
