@@ -170,7 +170,8 @@ Test(config_fdt, noise)
             else
                 fdt32_st(manifest + random_below(size / 4) * 4, (uint32_t)(random_below(2) ? random_below(size) : random_next()));
         }
-        if (fdt_check_full(manifest, size) == 0) {
+        /* Before version 16, node names are paths; libfdt 1.6.1's check falls over one that is not. */
+        if (fdt_version(manifest) >= 16 && fdt_check_full(manifest, size) == 0) {
             parsed++;
             read_all(manifest);
         }
