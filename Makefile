@@ -355,9 +355,9 @@ unit: $(UNIT_TESTS:%=$(B)/unit/%/test) ## build and run the unit tests
 ISOS := \
 	bad \
 	calltest \
+	load \
 	many \
 	panic \
-	read \
 	run \
 
 ISO_LINUX := console=$(CONSOLE) vmm=$(VMM) bzImage=$(BZIMAGE) initramfs=$(INITRAMFS)
@@ -365,7 +365,7 @@ ISO_calltest := console=$(CONSOLE) calltest=$(B)/tests/guest/calltest.elf
 ISO_calltest_VIDEO := text
 ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_many := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf
-ISO_read := $(ISO_LINUX) disk=$(TEST_DISK)
+ISO_load := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_panic := $(ISO_LINUX)
 ISO_bad := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf part=$(B)/iso/part
 
@@ -418,7 +418,7 @@ $(SYSTEM): $(call objects,$(SYSTEM_SRC))
 
 .PHONY: system test
 system: $(SYSTEM) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso ## build and run the system tests (logs: build/logs/)
-	$(SYSTEM) -j2 --full-stats $(if $(T),--filter '$(T)')
+	$(SYSTEM) -j2 --verbose $(if $(T),--filter '$(T)')
 
 test: deps unit system ## all tests
 
