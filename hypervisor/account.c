@@ -199,7 +199,7 @@ static status_t account_create_locked(struct regs *r)
     if (type == CB_TYPE_RAM && r->rdx != 0)
         return FAULT(BAD_PARAM, 2);
     if (type == CB_TYPE_RAM)
-        status = slot_derivable(source);
+        status = slot_derivable(source, 0);
     else
         status = call_account(CALL_SEL(r), &parent);
     if (!status)
@@ -213,6 +213,8 @@ status_t account_create(struct regs *r)
 {
     status_t status;
 
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
     /* Nobody may still reach the ram through a translation that is being taken away. */
     if (reap_settle_unmaps(&status))
         return status;

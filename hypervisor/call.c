@@ -58,7 +58,7 @@ status_t call_account(u32 sel, struct account **a)
     if (status)
         return status;
     *a = slot_word_object(word);
-    return (*a)->obj.dying ? FAULT(DYING, 0) : slot_derivable((*a)->obj.root);
+    return (*a)->obj.dying ? FAULT(DYING, 0) : slot_derivable((*a)->obj.root, 0);
 }
 
 status_t call_destination(u64 value, unsigned arg, struct slot **dst)

@@ -24,8 +24,7 @@ struct domain;
 #define HAZARD_POSTS 0x2u   /* other CPUs have posted work */
 #define HAZARD_GRACE 0x4u   /* a grace period waits for this CPU */
 #define HAZARD_TIMER 0x8u   /* the timer interrupt came */
-#define HAZARD_SPACE 0x10u  /* domain->... must be (re)loaded before user mode */
-#define HAZARD_LOG 0x20u    /* the log has grown */
+#define HAZARD_LOG 0x10u    /* the log has grown */
 
 struct cpu {
     struct ctx *current;     /* what runs; NULL: nothing */

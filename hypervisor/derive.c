@@ -44,7 +44,7 @@ status_t derive_slot(struct slot *src, struct domain *to, u32 sel, u32 rights, u
     status_t status = derive_check(src, arg1, arg2);
 
     if (!status)
-        status = slot_derivable(src);
+        status = slot_derivable(src, 0);
     if (!status)
         status = slot_reserve(to, sel, 1, &dst);
     if (status)
@@ -90,6 +90,8 @@ status_t derive(struct regs *r)
         return status;
     if (CALL_FLAGS(r))
         return FAULT(BAD_PARAM, 0);
+    if (HIGH(r->rdx))
+        return FAULT(BAD_PARAM, 2);
     lock_take(&tree_lock);
     status = call_slot(CALL_SEL(r), CB_TYPE_NULL, 0, 0, &src);
     if (!status)

@@ -22,8 +22,7 @@ void thread_exception(struct ctx *c, u64 cr2)
         return;
     log_printf("corbel: a thread stops: exception %lu (error %lx, address %lx) at %lx", c->regs.vector, c->regs.error, cr2,
                c->regs.rip);
-    ctx_drop_callers(c);
-    ctx_block(c, CTX_STOPPED);
+    ctx_stop(c);
 }
 
 void thread_state_get(const struct ctx *c, u32 groups, struct cb_state *out)
@@ -94,8 +93,11 @@ void thread_state_put(struct ctx *c, u32 groups, const struct cb_state *in)
     }
     if (groups & CB_GROUP_RSP)
         r->rsp = in->rsp;
-    if (groups & CB_GROUP_RIP) /* IRET to a non-canonical address would fault in the kernel; 0 faults in the thread */
+    if (groups & CB_GROUP_RIP) {
+        /* IRET to a non-canonical address would fault in the kernel; 0 faults in the thread. */
         r->rip = rip < USER_END ? rip : 0;
+        c->grace_rounds = 0; /* it is in no call any more */
+    }
     if (groups & CB_GROUP_RFLAGS)
         r->rflags = (in->rflags & RFLAGS_USER) | RFLAGS_IF | RFLAGS_1;
 }

@@ -30,12 +30,11 @@ static void exit_hazards(void)
         ctx_run_posts();
     if (hazards & HAZARD_LOG)
         log_flush();
-    if (hazards & (HAZARD_GRACE | HAZARD_SPACE)) {
+    if (hazards & HAZARD_GRACE) {
         kpage_refresh();
         domain_refresh();
-    }
-    if (hazards & HAZARD_GRACE)
         grace_pass();
+    }
     if (hazards & HAZARD_RESCHED)
         sched_pick();
 }

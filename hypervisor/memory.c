@@ -37,7 +37,7 @@ static status_t ram_take(struct regs *r, enum cb_type type)
         return FAULT(BUSY, 0);
     status = ram_place(ram, pages, align, &place);
     if (!status)
-        status = slot_derivable(ram);
+        status = slot_derivable(ram, 0);
     if (!status)
         status = slot_reserve(to, LOW(r->rsi), 1, &dst);
     if (status)
@@ -100,7 +100,7 @@ static status_t map_locked(struct regs *r, struct domain *to)
         return FAULT(BAD_PARAM, 2);
     if (!pages || offset >= frame->frame.pages || pages > frame->frame.pages - offset)
         return FAULT(BAD_PARAM, 3);
-    status = slot_derivable(frame);
+    status = slot_derivable(frame, 0);
     if (!status)
         status = slot_reserve(to, LOW(r->rsi), 1, &dst);
     if (!status)

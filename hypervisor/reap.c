@@ -34,7 +34,11 @@ static u64 unmap_epoch;           /* grace period after which no translation tak
 static _Atomic u32 work_count;    /* zombies */
 static _Atomic u64 limbo_epoch;   /* of the oldest in limbo or grave, 0: nobody there */
 
-#define REVOKE_BATCH 16u /* capabilities removed under one hold of the lock */
+/*
+ * Capabilities removed under one hold of the lock. Whoever derives what is being removed adds one in a hold, and there are fewer such CPUs than this:
+ * removal gains on them.
+ */
+#define REVOKE_BATCH CPUS_MAX
 #define SETTLE_ROUNDS 5u /* grace periods after which all that a revocation set free has come back: objects, domains' parts, accounts, ram */
 
 static void queue_append(struct queue *q, struct object *obj)
@@ -193,6 +197,16 @@ static bool domain_empty_step(struct domain *d)
     return true;
 }
 
+/* Removes a batch of what hangs below an object's first capability, and that last. False: a tombstone is in the way. */
+static bool uproot(struct object *obj)
+{
+    for (unsigned n = 0; n < REVOKE_BATCH && obj->root; n++) {
+        if (!remove_below(obj->root) && obj->root)
+            return false;
+    }
+    return true;
+}
+
 /*
  * One step of the zombie at the head of the queue, which has been taken from it. True: it is in limbo, queued again, or no more; false: it is to
  * go on next.
@@ -201,7 +215,7 @@ static bool zombie_step(struct object *obj)
 {
     switch ((enum phase)obj->dying) {
     case PHASE_ROOT:
-        if (obj->root && !remove_below(obj->root) && obj->root) {
+        if (!uproot(obj)) {
             limbo_enter(obj, PHASE_ROOT);
             return true;
         }

@@ -257,6 +257,8 @@ static void root_map_memory(u64 base)
 
 static void root_run(u64 entry)
 {
+    struct sched *sched;
+
     root_call("thread_create", thread_create, (struct regs){
         .rdi = CB_CALL_WORD(CB_CALL_thread_create, 0, CB_ROOT_SEL_ACCOUNT),
         .rsi = CB_PAIR(CB_ROOT_SEL_THREAD, CB_SELF),
@@ -265,13 +267,10 @@ static void root_run(u64 entry)
         .r9 = entry,
         .r10 = CB_ROOT_STACK_TOP,
     });
-    root_call("sched_create", sched_create, (struct regs){
-        .rdi = CB_CALL_WORD(CB_CALL_sched_create, 0, CB_ROOT_SEL_ACCOUNT),
-        .rsi = CB_PAIR(CB_ROOT_SEL_SCHED, cpu.id),
-        .rdx = ROOT_PRIORITY,
-        .r8 = ROOT_BUDGET,
-        .r9 = ROOT_BUDGET,
-    });
+    sched = sched_alloc(root->obj.account, cpu.id, ROOT_PRIORITY, ROOT_BUDGET, ROOT_BUDGET);
+    if (!sched)
+        panic("root: its account is too small");
+    call_install(root_slot(CB_ROOT_SEL_SCHED), &sched->obj, 0); /* the highest priority there will ever be */
     root_call("sched_bind", sched_bind, (struct regs){
         .rdi = CB_CALL_WORD(CB_CALL_sched_bind, 0, CB_ROOT_SEL_SCHED),
         .rsi = CB_ROOT_SEL_THREAD,

@@ -19,9 +19,37 @@ static u64 ticks(u64 microseconds)
     return microseconds * tsc_khz / 1000;
 }
 
+struct sched *sched_alloc(struct account *account, u32 cpu_id, u32 priority, u64 budget, u64 period)
+{
+    struct sched *s = account_object(account, sizeof(*s), CB_TYPE_SCHED);
+
+    if (!s)
+        return NULL;
+    s->cpu = cpu_id;
+    s->priority = (u8)priority;
+    s->budget = ticks(budget);
+    s->period = ticks(period);
+    s->timer.kind = TIMER_REFILL;
+    list_init(&s->node);
+    return s;
+}
+
+/* Time comes from time: nobody gets a higher priority than that of a scheduling context it has. */
+static status_t sched_check_priority(u32 priority, u32 ceiling)
+{
+    u64 word;
+    status_t status = call_lookup(ceiling, CB_TYPE_SCHED, CB_RIGHT_CONTROL, 2, &word);
+
+    if (status)
+        return status;
+    if (priority == 0 || priority > ((const struct sched *)slot_word_object(word))->priority)
+        return FAULT(BAD_PARAM, 2);
+    return CB_OK;
+}
+
 static status_t sched_create_locked(struct regs *r)
 {
-    u64 priority = r->rdx, budget = r->r8, period = r->r9;
+    u64 budget = r->r8, period = r->r9;
     struct account *account;
     struct sched *s;
     struct slot *dst;
@@ -31,8 +59,9 @@ static status_t sched_create_locked(struct regs *r)
         return status;
     if (HIGH(r->rsi) >= cpu_count)
         return FAULT(BAD_CPU, 1);
-    if (priority == 0 || priority >= CB_PRIORITIES)
-        return FAULT(BAD_PARAM, 2);
+    status = sched_check_priority(LOW(r->rdx), HIGH(r->rdx));
+    if (status)
+        return status;
     if (period < PERIOD_MIN || period > PERIOD_MAX)
         return FAULT(BAD_PARAM, 4);
     if (budget < BUDGET_MIN || budget > period)
@@ -40,15 +69,9 @@ static status_t sched_create_locked(struct regs *r)
     status = call_destination(LOW(r->rsi), 1, &dst);
     if (status)
         return status;
-    s = account_object(account, sizeof(*s), CB_TYPE_SCHED);
+    s = sched_alloc(account, HIGH(r->rsi), LOW(r->rdx), budget, period);
     if (!s)
         return FAULT(NO_MEMORY, 0);
-    s->cpu = HIGH(r->rsi);
-    s->priority = (u8)priority;
-    s->budget = ticks(budget);
-    s->period = ticks(period);
-    s->timer.kind = TIMER_REFILL;
-    list_init(&s->node);
     call_install(dst, &s->obj, 0);
     return CB_OK;
 }
@@ -76,9 +99,11 @@ static status_t sched_bind_locked(struct regs *r)
     if (status)
         return status;
     s = slot_word_object(word);
+    if (HIGH(r->rsi))
+        return FAULT(BAD_PARAM, 1);
     status = call_lookup((u32)r->rsi, CB_TYPE_NULL, CB_RIGHT_CONTROL, 1, &word);
     type = slot_word_type(word);
-    if (r->rsi > UINT32_MAX || (type != CB_TYPE_THREAD && type != CB_TYPE_VCPU))
+    if (type != CB_TYPE_THREAD && type != CB_TYPE_VCPU)
         return FAULT(BAD_CAP, 1);
     if (status)
         return status;
@@ -86,7 +111,7 @@ static status_t sched_bind_locked(struct regs *r)
     if (!ctx_is_vcpu(c) && thread_of(c)->handler)
         return FAULT(BAD_CAP, 1);
     if (s->obj.dying || c->obj.dying)
-        return FAULT(DYING, 0);
+        return FAULT(DYING, s->obj.dying ? 0 : 1);
     if (s->cpu != c->cpu)
         return FAULT(BAD_CPU, 1);
     if (s->bound || c->sched)

@@ -42,12 +42,21 @@ status_t slot_reserve(struct domain *d, u32 sel, unsigned arg, struct slot **out
     return CB_OK;
 }
 
-status_t slot_derivable(const struct slot *s)
+static bool is_object(enum cb_type type)
 {
+    return type >= CB_TYPE_ACCOUNT && type <= CB_TYPE_EVENT;
+}
+
+status_t slot_derivable(const struct slot *s, unsigned arg)
+{
+    u64 word = slot_word(s);
+
     if (s->flags & (SLOT_REVOKING | SLOT_TOMBSTONE))
-        return FAULT(DYING, 0);
+        return FAULT(DYING, arg);
+    if (is_object(slot_word_type(word)) && ((const struct object *)slot_word_object(word))->dying)
+        return FAULT(DYING, arg);
     if (s->depth >= SLOT_DEPTH_MAX)
-        return FAULT(TOO_DEEP, 0);
+        return FAULT(TOO_DEEP, arg);
     return CB_OK;
 }
 

@@ -91,8 +91,8 @@ struct slot *slot_find(struct domain *d, u32 sel);
  */
 status_t slot_reserve(struct domain *d, u32 sel, unsigned arg, struct slot **out) MUST_CHECK;
 
-/* Can something be derived from `s`? OK, TOO_DEEP, DYING. tree_lock held. */
-status_t slot_derivable(const struct slot *s) MUST_CHECK;
+/* Can something be derived from `s`, which is argument `arg`? OK, TOO_DEEP, DYING. tree_lock held. */
+status_t slot_derivable(const struct slot *s, unsigned arg) MUST_CHECK;
 
 /* Fills the empty slot `s` as a child of `parent` (NULL: a root of the tree). Sets `word` last. tree_lock held. */
 void slot_insert(struct slot *s, struct slot *parent, struct domain *d, u64 word);

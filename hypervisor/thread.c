@@ -165,7 +165,7 @@ static status_t set_exception(struct thread *t, u64 sel)
 
         status = call_slot((u32)sel, CB_TYPE_PORTAL, CB_RIGHT_CALL, 2, &source);
         if (!status)
-            status = slot_derivable(source);
+            status = slot_derivable(source, 2);
         if (status)
             return status;
         p = slot_word_object(slot_word(source));

@@ -42,6 +42,9 @@ NORETURN void thread_resume(struct ctx *c);
 status_t thread_create(struct regs *r);
 status_t thread_set(struct regs *r);
 status_t recall(struct regs *r);
+/* A scheduling context, budget and period in microseconds, all checked. NULL: exhausted. tree_lock held. */
+struct sched *sched_alloc(struct account *account, u32 cpu_id, u32 priority, u64 budget, u64 period);
+
 status_t sched_create(struct regs *r);
 status_t sched_bind(struct regs *r);
 void sched_kill(struct sched *s); /* tree_lock held */

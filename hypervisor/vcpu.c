@@ -169,12 +169,14 @@ static status_t vcpu_exit_locked(struct regs *r)
     v = slot_word_object(slot_word(slot));
     if (class >= CB_EXIT_COUNT)
         return FAULT(BAD_PARAM, 1);
+    if (HIGH(r->rdx))
+        return FAULT(BAD_PARAM, 2);
     if (LOW(r->rdx) != CB_SEL_NULL) {
         const struct portal *p;
 
         status = call_slot(LOW(r->rdx), CB_TYPE_PORTAL, CB_RIGHT_CALL, 2, &source);
         if (!status)
-            status = slot_derivable(source);
+            status = slot_derivable(source, 2);
         if (status)
             return status;
         p = slot_word_object(slot_word(source));

@@ -85,7 +85,7 @@ enum cb_vcpu_counter {
     CB_VCPU_COUNTER_COUNT = 23,
 };
 
-/* Register groups. X(bit, name): what struct cb_state fields belong to it stands there. */
+/* Register groups; struct cb_state says which fields belong to each. */
 #define CB_GROUP_ACDB (1u << 0)
 #define CB_GROUP_BSD (1u << 1)
 #define CB_GROUP_R8_R15 (1u << 2)
@@ -103,7 +103,7 @@ enum cb_vcpu_counter {
 #define CB_GROUP_INJECT (1u << 14)  /* event to inject, interruptibility */
 #define CB_GROUP_CTRL (1u << 15)    /* ctrl, exception_bitmap, xcr0, tsc_offset */
 #define CB_GROUPS_VCPU 0xffffu
-#define CB_GROUPS_THREAD 0x007fu    /* those that mean something for a native thread; and CR for cr2 */
+#define CB_GROUPS_THREAD 0x007fu    /* those that mean something for a native thread */
 
 /* Segment attributes: bits 3:0 type, 4 S, 6:5 DPL, 7 P, 8 AVL, 9 L, 10 D/B, 11 G, 12 unusable. */
 struct cb_segment {

@@ -26,8 +26,8 @@
 
 /*
  * One capability to pass on, derived as the call `derive` does it. The receiver's window decides where it
- * goes: item i into selector window + i, which must be empty. An item that cannot be delivered leaves its
- * bit in `refused` clear of success: see utcb.delivered.
+ * goes: item i into selector window + i, which must be empty. utcb.delivered tells which items arrived; it is
+ * written only for messages that have items.
  */
 struct cb_item {
     uint32_t sel;      /* the sender's capability */

@@ -9,7 +9,9 @@
 
 #include <corbel/invoke.h>
 
+#include <corbel/boot.h>
 #include <corbel/cap.h>
+#include <corbel/task.h>
 #include <corbel/utcb.h>
 
 #define CALL_RESULT __attribute__((warn_unused_result))
@@ -87,11 +89,17 @@ CALL_RESULT static inline uint64_t cb_vcpu_create(uint32_t account, uint32_t dst
                  0, 0);
 }
 
-/* budget and period in microseconds */
+/*
+ * budget and period in microseconds. The ceiling for the priority is that of the first thread's scheduling context, which root and every task
+ * finds in the same place.
+ */
+_Static_assert((uint32_t)CB_TASK_SEL_SCHED == (uint32_t)CB_ROOT_SEL_SCHED, "the ceiling of root and of tasks");
+
 CALL_RESULT static inline uint64_t cb_sched_create(uint32_t account, uint32_t dst, uint32_t cpu, uint32_t priority,
                                                    uint64_t budget, uint64_t period)
 {
-    return cb_do(CB_CALL_WORD(CB_CALL_sched_create, 0, account), CB_PAIR(dst, cpu), priority, budget, period, 0);
+    return cb_do(CB_CALL_WORD(CB_CALL_sched_create, 0, account), CB_PAIR(dst, cpu),
+                 CB_PAIR(priority, CB_TASK_SEL_SCHED), budget, period, 0);
 }
 
 CALL_RESULT static inline uint64_t cb_portal_create(uint32_t account, uint32_t dst, uint32_t thread, uint64_t entry,

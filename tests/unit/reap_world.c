@@ -170,7 +170,7 @@ status_t call_account(u32 sel, struct account **a)
     if (status)
         return status;
     *a = slot_word_object(slot_word(s));
-    return (*a)->obj.dying ? FAULT(DYING, 0) : slot_derivable((*a)->obj.root);
+    return (*a)->obj.dying ? FAULT(DYING, 0) : slot_derivable((*a)->obj.root, 0);
 }
 
 status_t call_destination(u64 value, unsigned arg, struct slot **dst)
@@ -215,9 +215,8 @@ static void world_pass(bool must)
     if (!must && random_below(3))
         return;
     grace_passed = grace_wanted;
-    for (struct ctx *c = posts; c; c = c->post_next)
-        if (random_below(2))
-            c->post_ops = 0;
+    for (struct ctx *c = posts; c; c = c->post_next) /* a late post is carried out before the next period is over */
+        c->post_ops = c->post_ops == CTX_OP_KILL && random_below(2) ? CTX_OP_KILL | CTX_OP_RECALL : 0;
 }
 
 /* One turn of a call. True: it is over. */

@@ -215,11 +215,12 @@ void test_sched_create(void)
     CHECK_STATUS(cb_sched_create(ACCOUNT, sched, WRONG_CPU, 1, MS, MS), STATUS(BAD_CPU, 1));
     CHECK_STATUS(cb_sched_create(ACCOUNT, sched, cpu, 0, MS, MS), STATUS(BAD_PARAM, 2));
     CHECK_STATUS(cb_sched_create(ACCOUNT, sched, cpu, CB_PRIORITIES, MS, MS), STATUS(BAD_PARAM, 2));
+    CHECK_STATUS(cb_sched_create(ACCOUNT, sched, cpu, (uint32_t)task_info()->priority + 1, MS, MS), STATUS(BAD_PARAM, 2));
     CHECK_STATUS(cb_sched_create(ACCOUNT, sched, cpu, 1, 49, MS), STATUS(BAD_PARAM, 3));
     CHECK_STATUS(cb_sched_create(ACCOUNT, sched, cpu, 1, MS + 1, MS), STATUS(BAD_PARAM, 3));
     CHECK_STATUS(cb_sched_create(ACCOUNT, sched, cpu, 1, 60, 99), STATUS(BAD_PARAM, 4));
     CHECK_STATUS(cb_sched_create(ACCOUNT, sched, cpu, 1, MS, 1000001), STATUS(BAD_PARAM, 4));
-    CHECK_OK(cb_sched_create(ACCOUNT, sched, cpu, CB_PRIORITIES - 1, 50, 1000000));
+    CHECK_OK(cb_sched_create(ACCOUNT, sched, cpu, (uint32_t)task_info()->priority, 50, 1000000));
 }
 
 void test_sched_bind(void)
