@@ -277,6 +277,14 @@ void ctx_drop_callers(struct ctx *c)
     }
 }
 
+/* The scheduling context that runs `c` may well be that of a caller or helper, which goes on: it looks for its way anew. */
+void ctx_stop(struct ctx *c)
+{
+    ctx_drop_callers(c);
+    c->state = CTX_STOPPED;
+    cpu.current = NULL;
+}
+
 void ctx_kill(struct ctx *c)
 {
     ctx_drop_callers(c);

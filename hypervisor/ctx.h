@@ -141,6 +141,9 @@ bool ctx_lose_callee(struct ctx *c, const char *why);
 /* Home CPU: whoever relies on the handler `c`, which will not reply, is told: callers get ABORTED, contexts in an exit stop. */
 void ctx_drop_callers(struct ctx *c);
 
+/* The current context stops for good; whoever relies on it is told. */
+void ctx_stop(struct ctx *c);
+
 /* Home CPU: c runs no more, and no scheduling context, event, timer or partner refers to it. */
 void ctx_kill(struct ctx *c);
 
