@@ -170,7 +170,7 @@ status_t call_account(u32 sel, struct account **a)
     if (status)
         return status;
     *a = slot_word_object(slot_word(s));
-    return (*a)->obj.dying ? FAULT(DYING, 0) : slot_derivable((*a)->obj.root, 0);
+    return (*a)->obj.dying || ((*a)->obj.root->flags & (SLOT_REVOKING | SLOT_TOMBSTONE)) ? FAULT(DYING, 0) : CB_OK;
 }
 
 status_t call_destination(u64 value, unsigned arg, struct slot **dst)
