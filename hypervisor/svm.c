@@ -6,12 +6,14 @@
 #include "bootmem.h"
 #include "cpu.h"
 #include "domain.h"
-#include "string.h"
+#include "kstring.h"
 #include "virt.h"
 #include "x86.h"
 
 #define CPUID_1_ECX_VMX (1u << 5)
 #define CPUID_80000001_ECX_SVM (1u << 2)
+#define HYPERVISOR_CPUID 0x40000000u
+#define TCG_SIGNATURE 0x54474354u /* "TCGTCGTCGTCG" */
 #define MSR_MAP_SIZE (2 * PAGE_SIZE)
 #define IO_MAP_SIZE (3 * PAGE_SIZE)
 
@@ -19,7 +21,7 @@
 static u8 msr_map[MSR_MAP_SIZE] __attribute__((aligned(4096)));
 static u8 io_map[IO_MAP_SIZE] __attribute__((aligned(4096)));
 
-bool svm_flush_by_asid;
+bool svm_flush_by_asid, svm_emulated;
 
 /* These live in the VMCB; all other MSRs are the VMM's to answer for. */
 static const struct {
@@ -69,6 +71,7 @@ static const char *svm_probe(void)
 
     if (!refusal) {
         svm_flush_by_asid = cpuid(SVM_CPUID, 0).edx & SVM_EDX_FLUSH_BY_ASID;
+        svm_emulated = cpuid(HYPERVISOR_CPUID, 0).ebx == TCG_SIGNATURE;
         svm_maps_init();
     }
     return refusal;

@@ -34,6 +34,7 @@ struct svm_cpu {
 };
 
 extern bool svm_flush_by_asid;
+extern bool svm_emulated; /* by QEMU without KVM */
 
 static inline struct vmcb *svm_vmcb(const struct vcpu *v)
 {

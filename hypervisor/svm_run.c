@@ -330,12 +330,26 @@ static u32 svm_length(const struct vmcb *vmcb)
     }
 }
 
+/*
+ * QEMU does not come back from a guest that is about to enter long mode with PAE off: it refuses the host's own CR0 then. It cannot be
+ * kept from a guest that gets there without an exit.
+ */
+static bool svm_refused(const struct vmcb *vmcb)
+{
+    return svm_emulated && (vmcb->efer & EFER_LME) && !(vmcb->cr0 & CR0_PG) && !(vmcb->cr4 & CR4_PAE);
+}
+
 unsigned svm_run(struct vcpu *v)
 {
     struct vmcb *vmcb = svm_vmcb(v);
     struct svm_cpu *s = cpu.virt;
     u64 injected;
 
+    if (svm_refused(vmcb)) {
+        vmcb->exit_code = VMEXIT_INVALID;
+        v->insn_len = 0;
+        return svm_invalid(v, vmcb);
+    }
     svm_enter_prepare(v, vmcb);
     injected = vmcb->event_inj;
     svm_enter(&v->ctx.regs, physical(vmcb), physical(s->host));
