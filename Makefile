@@ -354,6 +354,7 @@ unit: $(UNIT_TESTS:%=$(B)/unit/%/test) ## build and run the unit tests
 
 ISOS := \
 	bad \
+	bench \
 	calltest \
 	load \
 	many \
@@ -367,6 +368,7 @@ ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_many := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf
 ISO_load := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_panic := $(ISO_LINUX)
+ISO_bench := $(ISO_LINUX)
 ISO_bad := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf part=$(B)/iso/part
 
 # iso NAME: its rules. The exit port exists on QEMU alone, and is used only by a system that failed.
@@ -395,11 +397,15 @@ $(B)/iso/nofdt.iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(CONSOLE)
 
 RUN := $(B)/iso/run.iso
 
+# Builds with all CPUs, after `deps` has seen to the tools.
+BUILD = $(Q)$(MAKE) --no-print-directory -j$(shell nproc)
+
 .PHONY: iso run run-machine
 iso: $(RUN) ## the bootable image: build/iso/run.iso
 
 # make's own complaint about a recipe that failed would be the last line: make it say the reason instead.
-run-machine: deps $(RUN)
+run-machine: deps
+	$(BUILD) $(RUN)
 	@boot/run $(RUN) $(B)/run || test -s $(B)/run/reason
 run: run-machine ## Linux on Corbel on QEMU, the terminal connected to its console
 	$(if $(wildcard $(B)/run/reason),$(error $(shell cat $(B)/run/reason)))@:
@@ -407,6 +413,7 @@ run: run-machine ## Linux on Corbel on QEMU, the terminal connected to its conso
 # ---- System tests --------------------------------------------------------------------------------------------
 
 SYSTEM := $(B)/tests/system/test
+SYSTEM_NEEDS := $(SYSTEM) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso
 
 $(B)/tests/system/%.o: tests/system/%.c Makefile
 	@mkdir -p $(@D)
@@ -417,10 +424,19 @@ $(SYSTEM): $(call objects,$(SYSTEM_SRC))
 	$(Q)$(CC) -o $@ $^ -lcriterion
 
 .PHONY: system test
-system: $(SYSTEM) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso ## build and run the system tests (logs: build/logs/)
+system: $(SYSTEM_NEEDS) ## build and run the system tests (logs: build/logs/)
 	$(SYSTEM) -j2 --verbose $(if $(T),--filter '$(T)')
 
-test: deps unit system ## all tests
+test: deps ## all tests
+	$(BUILD) $(UNIT_TESTS:%=$(B)/unit/%/test) $(SYSTEM_NEEDS)
+	$(Q)$(MAKE) --no-print-directory -j1 unit system
+
+# ---- Bench ---------------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: deps ## measure against budgets
+	$(BUILD) $(B)/iso/bench.iso
+	$(Q)tests/bench/boot $(B)/iso/bench.iso $(BZIMAGE) $(INITRAMFS) $(B)/bench
 
 # ---- The rest ------------------------------------------------------------------------------------------------
 
