@@ -148,6 +148,25 @@ bool test_await(const volatile uint32_t *word, uint32_t value)
     return *word == value;
 }
 
+static volatile uint32_t settled;
+
+static void settle(void *argument)
+{
+    (void)argument;
+    settled = 1;
+}
+
+bool test_settle(uint32_t cpu)
+{
+    settled = 0;
+    struct thread *thread = test_thread(cpu, 1, settle, NULL);
+    bool done = thread && test_await(&settled, 1);
+
+    if (thread)
+        test_thread_end(thread);
+    return done;
+}
+
 bool test_has_two_cpus(void)
 {
     return task_info()->cpu_count > 1;

@@ -108,7 +108,7 @@ void test_abort_queued(void)
     struct thread *second = test_thread(CPU_MAIN, PRIORITY_MID, caller, NULL);
 
     CHECK(second);
-    thread_sleep_us(20 * MS);
+    CHECK(test_settle(CPU_MAIN));
     CHECK_EQUAL(now.returned, 0);
     CHECK_OK(cb_recall(second->sel));
     CHECK(test_await(&now.returned, 1));
@@ -141,7 +141,7 @@ void test_abort_self_call(void)
 
     CHECK(thread);
     CHECK(test_await(&now.entered, 1));
-    thread_sleep_us(20 * MS);
+    CHECK(test_settle(CPU_MAIN));
     if (now.returned == 0) {
         CHECK_OK(cb_recall(handler->sel));
         CHECK(test_await(&now.returned, 1));

@@ -98,6 +98,9 @@ uint32_t test_derive(uint32_t sel, uint32_t rights, uint64_t badge);
 /* Waits until *word has the value; false after two seconds. */
 bool test_await(const volatile uint32_t *word, uint32_t value);
 
+/* Waits until no thread of this task can run on the CPU any more: the lowest priority of all gets its turn. */
+bool test_settle(uint32_t cpu);
+
 /* Pages for mapping tests: a frame of TEST_FRAME_PAGES pages that is there for the whole time. */
 #define TEST_FRAME_PAGES 16u
 extern uint32_t test_frame;

@@ -126,7 +126,7 @@ void test_child_account_ends(void)
     CHECK_OK(cb_derive(child.account, TEST, child.domain, CB_RIGHTS_ALL, 0, 0));
     CHECK_OK(child_call(&child, CB_CALL_WORD(CB_CALL_event_create, 0, TEST), (struct cb_args){.a1 = TEST + 1}));
     child_post(&child, CB_CALL_WORD(CB_CALL_wait, 0, TEST + 1), (struct cb_args){.a1 = CB_DEADLINE_NONE});
-    thread_sleep_us(2 * MS);
+    CHECK(test_settle(CPU_MAIN));
     CHECK_OK(cb_destroy(child.account));
     CHECK_EQUAL(test_type(child.domain), CB_TYPE_NULL);
     CHECK_EQUAL(test_type(child.thread), CB_TYPE_NULL);

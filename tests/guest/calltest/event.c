@@ -25,8 +25,7 @@ static struct thread *begin(uint32_t cpu)
     now.event = test_event();
     struct thread *thread = now.event ? test_thread(cpu, PRIORITY_MAIN, waiter, NULL) : NULL;
 
-    thread_sleep_us(10 * MS);
-    return thread;
+    return thread && test_settle(cpu) ? thread : NULL;
 }
 
 void test_event_bits(void)

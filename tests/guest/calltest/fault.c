@@ -190,7 +190,7 @@ void test_fault_kills(void)
 
     CHECK(thread);
     CHECK(test_await(&alive, 1));
-    thread_sleep_us(20 * MS);
+    CHECK(test_settle(CPU_MAIN));
     CHECK_EQUAL(alive, 1);
     test_thread_end(thread);
 }

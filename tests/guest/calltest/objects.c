@@ -125,7 +125,7 @@ void test_account_destroy(void)
     struct thread *thread = test_thread(CPU_MAIN, PRIORITY_MAIN, wait_on, (void *)(uint64_t)derived);
 
     CHECK(thread);
-    thread_sleep_us(5 * MS);
+    CHECK(test_settle(CPU_MAIN));
     CHECK_STATUS(cb_destroy(weak), STATUS(BAD_RIGHT, 0));
     CHECK_OK(cb_destroy(account));
     CHECK(test_await(&waiter_done, 1));
