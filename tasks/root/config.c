@@ -19,6 +19,8 @@
 #define VCPU_ACCOUNT_PAGES 32u
 /* Page tables with large pages: one page for each GiB, twice, is far less; the rest is slack. */
 #define ACCOUNT_PAGES_PER_GIB 32u
+/* Before this version of the format, names of nodes were paths; fdt_check_full() crashes at one that is none. */
+#define FDT_VERSION_MIN 16u
 
 static const char *const vm_properties[] = {
     "compatible", "kernel", "initrd", "disk", "bootargs", "memory-mib", "vcpus", "cpus", "priority", "vmm", NULL};
@@ -35,14 +37,24 @@ struct reader {
     struct config_error *error;
 };
 
+/* Shows what is below `first` or no ASCII as '?': control characters must not reach the console. */
+static void make_printable(char *text, char first)
+{
+    for (; *text; text++)
+        if (*text < first || *text > '~')
+            *text = '?';
+}
+
 bool config_error(struct config_error *error, const char *property, const char *format, ...)
 {
     va_list list;
 
-    snprintf(error->property, sizeof(error->property), "%s", property);
+    snprintf(error->property, sizeof(error->property), "%s", *property ? property : "(unnamed)");
+    make_printable(error->property, '!');
     va_start(list, format);
     vsnprintf(error->reason, sizeof(error->reason), format, list);
     va_end(list);
+    make_printable(error->reason, ' ');
     return false;
 }
 
@@ -57,6 +69,11 @@ const void *config_manifest(struct config_error *error)
     }
     if (fdt == NULL) {
         config_error(error, "module", "%lu bytes cannot be mapped", module->size);
+        return NULL;
+    }
+    if (module->size >= FDT_V1_SIZE && fdt_magic(fdt) == FDT_MAGIC && fdt_version(fdt) < FDT_VERSION_MIN) {
+        config_error(error, "module", "a flattened device tree of version %u, but it must be %u or later",
+                     fdt_version(fdt), FDT_VERSION_MIN);
         return NULL;
     }
     int result = fdt_check_full(fdt, module->size);
@@ -204,7 +221,8 @@ static bool read_cpus(const struct reader *reader, const char *property, uint32_
     return true;
 }
 
-static bool check_properties(const struct reader *reader, const char *const *known)
+/* There are no properties but the known ones, and no subnodes. */
+static bool check_node(const struct reader *reader, const char *const *known)
 {
     int property;
 
@@ -219,6 +237,10 @@ static bool check_properties(const struct reader *reader, const char *const *kno
         if (!found)
             return config_error(reader->error, name, "there is no such property");
     }
+    int subnode = fdt_first_subnode(reader->fdt, reader->node);
+
+    if (subnode >= 0)
+        return config_error(reader->error, fdt_get_name(reader->fdt, subnode, NULL), "there is no such subnode");
     return true;
 }
 
@@ -260,7 +282,7 @@ static bool read_vm(const struct reader *reader, uint32_t *next_cpu)
     uint32_t memory = 64, priority = PRIORITY_DEFAULT;
 
     config->vm = true;
-    if (!check_properties(reader, vm_properties) || !read_required_module(reader, "kernel", &kernel) ||
+    if (!check_node(reader, vm_properties) || !read_required_module(reader, "kernel", &kernel) ||
         !read_module(reader, "initrd", NULL, &initrd) || !read_module(reader, "disk", NULL, &disk) ||
         !read_module(reader, "vmm", "vmm", &config->image) || !read_string(reader, "bootargs", &bootargs) ||
         !read_even_number(reader, "memory-mib", 16, MEMORY_MIB_MAX, &memory) || !read_vcpus(reader, next_cpu) ||
@@ -307,7 +329,7 @@ static bool read_task(const struct reader *reader)
     const char *bootargs;
 
     config->priority = PRIORITY_DEFAULT;
-    if (!check_properties(reader, task_properties) || !read_required_module(reader, "module", &config->image) ||
+    if (!check_node(reader, task_properties) || !read_required_module(reader, "module", &config->image) ||
         !read_modules(reader) || !read_string(reader, "bootargs", &bootargs) ||
         !read_even_number(reader, "memory-mib", 2, MEMORY_MIB_MAX, &memory) ||
         !read_even_number(reader, "account-mib", 2, 1024, &account) ||
@@ -334,10 +356,28 @@ bool config_name(const void *fdt, int node, char name[CONFIG_NAME_MAX + 1])
     const char *text = fdt_get_name(fdt, node, &length);
 
     snprintf(name, CONFIG_NAME_MAX + 1, "%s", text ? text : "?");
-    for (char *at = name; *at; at++)
-        if (*at < '!' || *at > '~')
-            *at = '?';
+    make_printable(name, '!');
     return text && length >= 1 && length <= CONFIG_NAME_MAX;
+}
+
+/* Lines on the console are told apart by names, as they are shown. */
+static bool check_name(const struct reader *reader)
+{
+    static const char *const reserved[] = {"root", "console", "corbel", NULL};
+    const char *name = reader->config->name;
+    char other[CONFIG_NAME_MAX + 1];
+    int node;
+
+    for (const char *const *at = reserved; *at; at++)
+        if (strcmp(*at, name) == 0)
+            return config_error(reader->error, "name", "reserved: lines of the system itself begin with it");
+    fdt_for_each_subnode(node, reader->fdt, fdt_parent_offset(reader->fdt, reader->node)) {
+        if (node == reader->node)
+            break;
+        if (config_name(reader->fdt, node, other) && strcmp(other, name) == 0)
+            return config_error(reader->error, "name", "a domain listed before has the same");
+    }
+    return true;
 }
 
 bool config_read(const void *fdt, int node, uint32_t *next_cpu, struct config *config, struct config_error *error)
@@ -347,6 +387,8 @@ bool config_read(const void *fdt, int node, uint32_t *next_cpu, struct config *c
     memset(config, 0, sizeof(*config));
     if (!config_name(fdt, node, config->name))
         return config_error(error, "name", "must have 1 to %d characters", CONFIG_NAME_MAX);
+    if (!check_name(&reader))
+        return false;
     if (fdt_node_check_compatible(fdt, node, "corbel,vm") == 0)
         return read_vm(&reader, next_cpu);
     if (fdt_node_check_compatible(fdt, node, "corbel,task") == 0)
@@ -366,7 +408,7 @@ bool config_read_console(const void *fdt, int node, struct config *config, struc
     config->cpu_mask = all_cpus();
     config->ram_pages = CONSOLE_RAM_MIB * MIB_PAGES;
     config->account_pages = ACCOUNT_MIB * MIB_PAGES;
-    return check_properties(&reader, console_properties) &&
-           read_required_module(&reader, "module", &config->image) && read_string(&reader, "input", &input) &&
+    return check_node(&reader, console_properties) && read_required_module(&reader, "module", &config->image) &&
+           read_string(&reader, "input", &input) &&
            read_number(&reader, "cpu", 0, boot_info()->cpu_count - 1, &config->cpu);
 }

@@ -39,7 +39,7 @@ struct config {
     uint32_t cpus[CONFIG_VCPUS];
 };
 
-/* What is wrong: empty property if it is the whole node. */
+/* What is wrong, and with which property or subnode; printable, whatever the manifest holds. */
 struct config_error {
     char property[40];
     char reason[160];

@@ -4,13 +4,10 @@
 
 #include <libfdt.h>
 
-#define DEPTH_MAX 8
-
-/* Copies what is in a node: its properties, then its subnodes. Leaves out the properties that root writes itself. */
-static int copy_node(void *to, const void *fdt, int node, const char *const *without, int depth)
+/* Copies a node's properties, but for those that root writes itself. */
+static int copy_properties(void *to, const void *fdt, int node, const char *const *without)
 {
-    static const char *const none[] = {NULL};
-    int property, child, result = depth > DEPTH_MAX ? -FDT_ERR_BADSTRUCTURE : 0;
+    int property, result = 0;
 
     fdt_for_each_property_offset(property, fdt, node) {
         int length;
@@ -22,14 +19,6 @@ static int copy_node(void *to, const void *fdt, int node, const char *const *wit
             skip |= value && strcmp(*at, name) == 0;
         if (value && !skip && result == 0)
             result = fdt_property(to, name, value, length);
-    }
-    fdt_for_each_subnode(child, fdt, node) {
-        if (result == 0)
-            result = fdt_begin_node(to, fdt_get_name(fdt, child, NULL));
-        if (result == 0)
-            result = copy_node(to, fdt, child, none, depth + 1);
-        if (result == 0)
-            result = fdt_end_node(to);
     }
     return result;
 }
@@ -64,7 +53,7 @@ size_t config_fdt(const void *fdt, int node, const struct config *config, void *
     if (result == 0 && config->vm)
         result = write_vm(buffer, config);
     if (result == 0 && node >= 0)
-        result = copy_node(buffer, fdt, node, config->vm ? own : none, 0);
+        result = copy_properties(buffer, fdt, node, config->vm ? own : none);
     if (result == 0)
         result = fdt_end_node(buffer);
     if (result == 0)

@@ -22,8 +22,9 @@ static struct cb_boot_entry modules[] = {
     {.kind = CB_BOOT_MODULE, .sel = 26, .size = 100, .name = "a-module-with-a-name-of-40-characters---"},
 };
 
-static uint8_t *manifest; /* exactly manifest_size, so that the sanitizer sees what lies behind */
-static struct cb_boot_entry manifest_module = {.kind = CB_BOOT_MODULE, .name = "manifest"};
+/* Also for test_config_fdt.c. Exactly of the module's size, so that the sanitizer sees what lies behind. */
+uint8_t *manifest;
+struct cb_boot_entry manifest_module = {.kind = CB_BOOT_MODULE, .name = "manifest"};
 static bool manifest_missing, manifest_unmapped;
 static struct config config;
 static struct config_error error;
@@ -102,23 +103,33 @@ static void make_manifest(void)
     set_string(VM, "kernel", "bzImage");
 }
 
-static bool read_node(const char *node)
+static bool read_offset(int node)
 {
     uint32_t next_cpu = 3;
 
     memset(&error, 0, sizeof(error));
     memset(&config, 0xa5, sizeof(config));
-    if (strcmp(node, CONSOLE) == 0)
-        return config_read_console(manifest, fdt_path_offset(manifest, node), &config, &error);
-    return config_read(manifest, fdt_path_offset(manifest, node), &next_cpu, &config, &error);
+    if (node == fdt_path_offset(manifest, CONSOLE))
+        return config_read_console(manifest, node, &config, &error);
+    return config_read(manifest, node, &next_cpu, &config, &error);
+}
+
+static bool read_node(const char *node)
+{
+    return read_offset(fdt_path_offset(manifest, node));
+}
+
+static void expect_of(int node, const char *property, const char *reason)
+{
+    cr_assert_not(read_offset(node), "accepted, but: %s: %s", property, reason);
+    cr_assert_str_eq(error.property, property);
+    cr_assert_str_eq(error.reason, reason);
 }
 
 /* The node is refused, and the error names this property and this reason. */
 static void expect(const char *node, const char *property, const char *reason)
 {
-    cr_assert_not(read_node(node), "accepted, but: %s: %s", property, reason);
-    cr_assert_str_eq(error.property, property);
-    cr_assert_str_eq(error.reason, reason);
+    expect_of(fdt_path_offset(manifest, node), property, reason);
     if (strcmp(node, VM) == 0)
         cr_assert_str_eq(config.name, "linux");
     make_manifest();
@@ -154,6 +165,17 @@ Test(config, no_manifest)
     expect_manifest("module", "16384 bytes cannot be mapped");
     manifest_missing = true;
     expect_manifest("module", "there is no module with this name");
+}
+
+/* libfdt 1.6.1 crashes at the name of the root node, which is no path. */
+Test(config, old_manifests)
+{
+    make_manifest();
+    fdt_set_version(manifest, 15);
+    fdt_set_last_comp_version(manifest, 15);
+    expect_manifest("module", "a flattened device tree of version 15, but it must be 16 or later");
+    fdt_set_version(manifest, 16);
+    cr_assert_eq(config_manifest(&error), manifest);
 }
 
 /* Cut off anywhere; and each word of the header replaced by extreme ones. */
@@ -425,6 +447,58 @@ Test(config, nodes)
     expect(VM, "compatible", "neither \"corbel,vm\" nor \"corbel,task\"");
     remove_property(VM, "compatible");
     expect(VM, "compatible", "neither \"corbel,vm\" nor \"corbel,task\"");
+}
+
+/* The console obeys control characters, so none of the manifest's reach it. */
+Test(config, unprintable)
+{
+    make_manifest();
+    set_bytes(TASK, "modules", "a\033[2J b\177\303\244\n", 12);
+    expect(TASK, "modules", "there is no module \"a?[2J b????\"");
+    set_string(TASK, "a\033[2J b\n", "");
+    expect(TASK, "a?[2J?b?", "there is no such property");
+    add_node(TASK, "a\033[2J b\n");
+    expect(TASK, "a?[2J?b?", "there is no such subnode");
+    set_number(VM, "", 1);
+    expect(VM, "(unnamed)", "there is no such property");
+}
+
+Test(config, subnodes)
+{
+    make_manifest();
+    add_node(VM, "cpus");
+    expect(VM, "cpus", "there is no such subnode");
+    add_node(TASK, "vcpus");
+    expect(TASK, "vcpus", "there is no such subnode");
+    add_node(CONSOLE, "colours");
+    expect(CONSOLE, "colours", "there is no such subnode");
+    add_node(VM, "");
+    expect(VM, "(unnamed)", "there is no such subnode");
+}
+
+/* Who writes a line must be clear from its name. */
+Test(config, names_that_are_taken)
+{
+    static const char *const reserved[] = {"root", "console", "corbel"};
+    char path[64];
+    int other;
+
+    make_manifest();
+    for (unsigned i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+        add_node("/domains", reserved[i]);
+        snprintf(path, sizeof(path), "/domains/%s", reserved[i]);
+        expect(path, "name", "reserved: lines of the system itself begin with it");
+    }
+    other = add_node("/domains", "other"); /* stands before all the others */
+    cr_assert_eq(fdt_set_name(manifest, other, "linux"), 0);
+    expect_of(other, "compatible", "neither \"corbel,vm\" nor \"corbel,task\""); /* but the name is free */
+    expect_of(fdt_next_subnode(manifest, other), "name", "a domain listed before has the same");
+    cr_assert_str_eq(config.name, "linux");
+    cr_assert(read_node(TASK), "%s: %s", error.property, error.reason);
+    make_manifest();
+    add_node("/domains", "a\033");
+    add_node("/domains", "a?");
+    expect("/domains/a\033", "name", "a domain listed before has the same");
 }
 
 Test(config, names)
