@@ -108,7 +108,7 @@ static void tr_put(struct vmcb_segment *s, const struct cb_segment *in)
         s->attr = (u16)((s->attr & ~SEGMENT_TYPE) | TYPE_TSS_AVAILABLE);
 }
 
-/* The privilege level is where VMSAVE's manual says it is; the stack segment's copy may be old. */
+/* The privilege level is the VMCB's own field; the stack segment's copy may be old (APM 2, 15.5.1). */
 static void ss_get(const struct vmcb *vmcb, struct cb_segment *out)
 {
     segment_get(&vmcb->ss, out);

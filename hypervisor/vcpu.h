@@ -94,14 +94,13 @@ void vcpu_recall(struct vcpu *v);
 void vcpu_timer(struct vcpu *v);
 
 /* vcpu_run.c and vcpu_event.c between themselves. */
-bool vcpu_upcall_due(struct vcpu *v);        /* home CPU: something is pending that the guest has not seen */
-/* The current context, its instruction skipped, blocks, unless an upcall is due; deaf: for good. True: it has blocked. */
-bool vcpu_halt(struct vcpu *v, bool deaf);
-void vcpu_announce_entry(struct vcpu *v);    /* mode becomes VCPU_INSIDE */
+bool vcpu_upcall_due(struct vcpu *v);      /* home CPU: something is pending that the guest has not seen */
+bool vcpu_halt(struct vcpu *v, bool deaf); /* cpu.current, its instruction skipped, blocks unless an upcall is due; deaf: for good. True: it has */
+void vcpu_announce_entry(struct vcpu *v);  /* mode becomes VCPU_INSIDE */
 
 /*
- * ipc.c: message state in and out, for exits. The reply to an exit comes to vcpu_state_put() with whatever groups it has. `in` is user
- * memory, read once.
+ * ipc.c: message state in and out, for exits. The reply to an exit comes to vcpu_state_put() with whatever groups it has. `in` is
+ * hostile, and each field of it read once.
  */
 void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out);
 void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in);
