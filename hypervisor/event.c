@@ -193,14 +193,7 @@ static status_t event_create_locked(struct regs *r)
 
 status_t event_create(struct regs *r)
 {
-    status_t status;
-
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
-    lock_take(&tree_lock);
-    status = event_create_locked(r);
-    lock_drop(&tree_lock);
-    return status;
+    return call_locked(r, event_create_locked);
 }
 
 static status_t event_bind_locked(struct regs *r)
@@ -220,6 +213,8 @@ static status_t event_bind_locked(struct regs *r)
     if (status)
         return status;
     v = slot_word_object(word);
+    if (e->obj.dying || v->ctx.obj.dying)
+        return FAULT(DYING, e->obj.dying ? 0 : 1);
     if (r->rdx == CB_PORT_TIMER || r->rdx >= CB_PORTS)
         return FAULT(BAD_PARAM, 2);
     if (atomic_load(&e->receiver))
@@ -235,12 +230,5 @@ static status_t event_bind_locked(struct regs *r)
 
 status_t event_bind(struct regs *r)
 {
-    status_t status;
-
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
-    lock_take(&tree_lock);
-    status = event_bind_locked(r);
-    lock_drop(&tree_lock);
-    return status;
+    return call_locked(r, event_bind_locked);
 }

@@ -21,6 +21,7 @@ static u32 exit_pending(void)
 /* Posted work precedes the pass of a grace period, which promises that it is done; so do flushes. */
 static void exit_hazards(void)
 {
+    u64 wanted = grace_wanted_now(); /* before the hazards: a period that begins in between is not passed yet */
     /* Acquire: sees what was written before the bit was set by another CPU (grace_ask(), ctx_post()). */
     u32 hazards = atomic_exchange_explicit(&cpu.hazards, 0, memory_order_acquire);
 
@@ -33,7 +34,7 @@ static void exit_hazards(void)
     if (hazards & HAZARD_GRACE) {
         kpage_refresh();
         domain_refresh();
-        grace_pass();
+        grace_pass(wanted);
     }
     if (hazards & HAZARD_RESCHED)
         sched_pick();

@@ -61,11 +61,17 @@ static void grace_wake(void)
     }
 }
 
-void grace_pass(void)
+u64 grace_wanted_now(void)
 {
-    u64 wanted = atomic_load(&grace_wanted);
+    return atomic_load(&grace_wanted);
+}
 
+void grace_pass(u64 wanted)
+{
     atomic_store(&cpu.grace_seen, wanted);
+    /* Begun since it was read: its hazard may have been cleared with the others. */
+    if (atomic_load(&grace_wanted) != wanted)
+        cpu_hazard(HAZARD_GRACE);
     if (grace_over(wanted)) {
         for (u32 i = 0; i < cpu_count; i++) {
             struct cpu *other = cpu_of(i);

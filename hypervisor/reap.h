@@ -52,8 +52,14 @@ u64 grace_next(void);
 u64 grace_begin(void);
 bool grace_over(u64 epoch);
 
-/* Home CPU, on the way out of the kernel with HAZARD_GRACE (posted work is done): this CPU has passed. Wakes waiters whose epoch is over. */
-void grace_pass(void);
+/*
+ * Home CPU, on the way out of the kernel with HAZARD_GRACE: this CPU has passed all periods up to `wanted`, which it read before it looked for posted work: what
+ * was posted before they began has been done. Wakes waiters whose epoch is over.
+ */
+void grace_pass(u64 wanted);
+
+/* The epoch of the last grace period begun. */
+u64 grace_wanted_now(void);
 
 /* The current context waits for `epoch`, then makes its call again. What the call handler returns. */
 status_t grace_wait(u64 epoch) MUST_CHECK;
