@@ -144,6 +144,7 @@ VMM_SRC := \
 GUEST_TASKS := \
 	calltest \
 	counter \
+	stress \
 
 GUEST_calltest := \
 	tests/guest/calltest/abort.c \
@@ -360,10 +361,13 @@ ISOS := \
 	many \
 	panic \
 	run \
+	stress \
 
 ISO_LINUX := console=$(CONSOLE) vmm=$(VMM) bzImage=$(BZIMAGE) initramfs=$(INITRAMFS)
 ISO_calltest := console=$(CONSOLE) calltest=$(B)/tests/guest/calltest.elf
 ISO_calltest_VIDEO := text
+ISO_stress := console=$(CONSOLE) stress=$(B)/tests/guest/stress.elf
+ISO_stress_VIDEO := text
 ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_many := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf
 ISO_load := $(ISO_LINUX) disk=$(TEST_DISK)
