@@ -50,6 +50,18 @@ status_t call_slot(u32 sel, enum cb_type type, u32 rights, unsigned arg, struct 
     return call_check(slot_word(*slot), type, rights, arg);
 }
 
+status_t call_locked(struct regs *r, status_t (*call)(struct regs *))
+{
+    status_t status;
+
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    lock_take(&tree_lock);
+    status = call(r);
+    lock_drop(&tree_lock);
+    return status;
+}
+
 status_t call_account(u32 sel, struct account **a)
 {
     u64 word;

@@ -30,6 +30,9 @@ status_t call_lookup(u32 sel, enum cb_type type, u32 rights, unsigned arg, u64 *
 /* The slot itself (direct map), for calls that derive from it. tree_lock held. OK, BAD_CAP, BAD_RIGHT. */
 status_t call_slot(u32 sel, enum cb_type type, u32 rights, unsigned arg, struct slot **slot) MUST_CHECK;
 
+/* For calls without flags that change capabilities or objects: refuses flags, and makes the call with tree_lock held. */
+status_t call_locked(struct regs *r, status_t (*call)(struct regs *)) MUST_CHECK;
+
 /* The account that `sel` names, able to pay for another object. tree_lock held. */
 status_t call_account(u32 sel, struct account **a) MUST_CHECK;
 

@@ -29,27 +29,7 @@ void thread_state_get(const struct ctx *c, u32 groups, struct cb_state *out)
 {
     const struct regs *r = &c->regs;
 
-    if (groups & CB_GROUP_ACDB) {
-        out->rax = r->rax;
-        out->rcx = r->rcx;
-        out->rdx = r->rdx;
-        out->rbx = r->rbx;
-    }
-    if (groups & CB_GROUP_BSD) {
-        out->rbp = r->rbp;
-        out->rsi = r->rsi;
-        out->rdi = r->rdi;
-    }
-    if (groups & CB_GROUP_R8_R15) {
-        out->r8 = r->r8;
-        out->r9 = r->r9;
-        out->r10 = r->r10;
-        out->r11 = r->r11;
-        out->r12 = r->r12;
-        out->r13 = r->r13;
-        out->r14 = r->r14;
-        out->r15 = r->r15;
-    }
+    regs_get(r, groups, out);
     if (groups & CB_GROUP_RSP)
         out->rsp = r->rsp;
     if (groups & CB_GROUP_RIP) {
@@ -70,27 +50,7 @@ void thread_state_put(struct ctx *c, u32 groups, const struct cb_state *in)
     struct regs *r = &c->regs;
     u64 rip = __atomic_load_n(&in->rip, __ATOMIC_RELAXED);
 
-    if (groups & CB_GROUP_ACDB) {
-        r->rax = in->rax;
-        r->rcx = in->rcx;
-        r->rdx = in->rdx;
-        r->rbx = in->rbx;
-    }
-    if (groups & CB_GROUP_BSD) {
-        r->rbp = in->rbp;
-        r->rsi = in->rsi;
-        r->rdi = in->rdi;
-    }
-    if (groups & CB_GROUP_R8_R15) {
-        r->r8 = in->r8;
-        r->r9 = in->r9;
-        r->r10 = in->r10;
-        r->r11 = in->r11;
-        r->r12 = in->r12;
-        r->r13 = in->r13;
-        r->r14 = in->r14;
-        r->r15 = in->r15;
-    }
+    regs_put(r, groups, in);
     if (groups & CB_GROUP_RSP)
         r->rsp = in->rsp;
     if (groups & CB_GROUP_RIP) {

@@ -49,14 +49,7 @@ static status_t portal_create_locked(struct regs *r)
 
 status_t portal_create(struct regs *r)
 {
-    status_t status;
-
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
-    lock_take(&tree_lock);
-    status = portal_create_locked(r);
-    lock_drop(&tree_lock);
-    return status;
+    return call_locked(r, portal_create_locked);
 }
 
 void portal_kill(struct portal *p)

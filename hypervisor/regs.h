@@ -47,6 +47,12 @@ ASSERT_OFFSET(struct regs, rdi, REGS_RDI);
 ASSERT_OFFSET(struct regs, vector, REGS_VECTOR);
 ASSERT_OFFSET(struct regs, rip, REGS_RIP);
 _Static_assert(sizeof(struct regs) == REGS_SIZE && REGS_SIZE % 16 == 0, "the CPU aligns its frame to 16");
+
+struct cb_state;
+
+/* The general registers, as far as the groups ACDB, BSD and R8_R15 ask for them, to and from a message. Any value will do. */
+void regs_get(const struct regs *r, u32 groups, struct cb_state *out);
+void regs_put(struct regs *r, u32 groups, const struct cb_state *in);
 #endif
 
 #define REGS_SYSCALL 256

@@ -78,14 +78,7 @@ static status_t sched_create_locked(struct regs *r)
 
 status_t sched_create(struct regs *r)
 {
-    status_t status;
-
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
-    lock_take(&tree_lock);
-    status = sched_create_locked(r);
-    lock_drop(&tree_lock);
-    return status;
+    return call_locked(r, sched_create_locked);
 }
 
 static status_t sched_bind_locked(struct regs *r)
@@ -124,14 +117,7 @@ static status_t sched_bind_locked(struct regs *r)
 
 status_t sched_bind(struct regs *r)
 {
-    status_t status;
-
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
-    lock_take(&tree_lock);
-    status = sched_bind_locked(r);
-    lock_drop(&tree_lock);
-    return status;
+    return call_locked(r, sched_bind_locked);
 }
 
 void sched_kill(struct sched *s)

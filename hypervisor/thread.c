@@ -123,14 +123,7 @@ static status_t thread_create_locked(struct regs *r)
 
 status_t thread_create(struct regs *r)
 {
-    status_t status;
-
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
-    lock_take(&tree_lock);
-    status = thread_create_locked(r);
-    lock_drop(&tree_lock);
-    return status;
+    return call_locked(r, thread_create_locked);
 }
 
 bool thread_kill(struct thread *t)
@@ -201,14 +194,7 @@ static status_t thread_set_locked(struct regs *r)
 
 status_t thread_set(struct regs *r)
 {
-    status_t status;
-
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
-    lock_take(&tree_lock);
-    status = thread_set_locked(r);
-    lock_drop(&tree_lock);
-    return status;
+    return call_locked(r, thread_set_locked);
 }
 
 status_t recall(struct regs *r)

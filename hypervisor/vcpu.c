@@ -193,14 +193,7 @@ static status_t vcpu_exit_locked(struct regs *r)
 
 status_t vcpu_exit(struct regs *r)
 {
-    status_t status;
-
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
-    lock_take(&tree_lock);
-    status = vcpu_exit_locked(r);
-    lock_drop(&tree_lock);
-    return status;
+    return call_locked(r, vcpu_exit_locked);
 }
 
 bool vcpu_kill(struct vcpu *v)

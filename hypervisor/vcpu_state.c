@@ -22,56 +22,6 @@
 /* One field of a message, read once. */
 #define IN(field) (*(const volatile __typeof__(in->field) *)&in->field)
 
-static void general_get(const struct regs *r, u32 groups, struct cb_state *out)
-{
-    if (groups & CB_GROUP_ACDB) {
-        out->rax = r->rax;
-        out->rcx = r->rcx;
-        out->rdx = r->rdx;
-        out->rbx = r->rbx;
-    }
-    if (groups & CB_GROUP_BSD) {
-        out->rbp = r->rbp;
-        out->rsi = r->rsi;
-        out->rdi = r->rdi;
-    }
-    if (groups & CB_GROUP_R8_R15) {
-        out->r8 = r->r8;
-        out->r9 = r->r9;
-        out->r10 = r->r10;
-        out->r11 = r->r11;
-        out->r12 = r->r12;
-        out->r13 = r->r13;
-        out->r14 = r->r14;
-        out->r15 = r->r15;
-    }
-}
-
-static void general_put(struct regs *r, u32 groups, const struct cb_state *in)
-{
-    if (groups & CB_GROUP_ACDB) {
-        r->rax = in->rax;
-        r->rcx = in->rcx;
-        r->rdx = in->rdx;
-        r->rbx = in->rbx;
-    }
-    if (groups & CB_GROUP_BSD) {
-        r->rbp = in->rbp;
-        r->rsi = in->rsi;
-        r->rdi = in->rdi;
-    }
-    if (groups & CB_GROUP_R8_R15) {
-        r->r8 = in->r8;
-        r->r9 = in->r9;
-        r->r10 = in->r10;
-        r->r11 = in->r11;
-        r->r12 = in->r12;
-        r->r13 = in->r13;
-        r->r14 = in->r14;
-        r->r15 = in->r15;
-    }
-}
-
 static void inject_get(const struct vcpu *v, struct cb_state *out)
 {
     out->inject = v->inject;
@@ -149,7 +99,7 @@ static void control_put(struct vcpu *v, const struct cb_state *in)
 
 void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out)
 {
-    general_get(&v->ctx.regs, groups, out);
+    regs_get(&v->ctx.regs, groups, out);
     virt->get(v, groups, out);
     if (groups & CB_GROUP_RIP)
         out->insn_len = v->insn_len;
@@ -170,7 +120,7 @@ void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out)
 
 void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in)
 {
-    general_put(&v->ctx.regs, groups, in);
+    regs_put(&v->ctx.regs, groups, in);
     if (groups & CB_GROUP_INJECT)
         inject_put(v, in);
     if (groups & CB_GROUP_CTRL)
