@@ -53,6 +53,7 @@ HYPERVISOR_SRC := \
 	hypervisor/multiboot.c \
 	hypervisor/portal.c \
 	hypervisor/reap.c \
+	hypervisor/regs.c \
 	hypervisor/root.c \
 	hypervisor/runqueue.c \
 	hypervisor/sched.c \
