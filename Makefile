@@ -228,6 +228,7 @@ UNIT_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 # Drivers of QEMU and Bochs.
 SYSTEM_SRC := \
 	tests/system/bad.c \
+	tests/system/console.c \
 	tests/system/load.c \
 	tests/system/machine.c \
 	tests/system/many.c \
@@ -363,6 +364,7 @@ ISOS := \
 	panic \
 	run \
 	stress \
+	two \
 
 ISO_LINUX := console=$(CONSOLE) vmm=$(VMM) bzImage=$(BZIMAGE) initramfs=$(INITRAMFS)
 ISO_calltest := console=$(CONSOLE) calltest=$(B)/tests/guest/calltest.elf
@@ -374,6 +376,7 @@ ISO_many := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf
 ISO_load := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_panic := $(ISO_LINUX)
 ISO_bench := $(ISO_LINUX)
+ISO_two := $(ISO_LINUX)
 ISO_bad := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf part=$(B)/iso/part
 
 # iso NAME: its rules. The exit port exists on QEMU alone, and is used only by a system that failed.
@@ -390,13 +393,16 @@ $(B)/iso/$(1).iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(B)/iso/$(1).dtb \
 endef
 $(foreach i,$(ISOS),$(eval $(call iso,$(i))))
 
-# What no boot loader should have loaded: the first part of a kernel; and something else in the manifest's place.
+# What no boot loader should have loaded: the first part of a kernel; no manifest; and no root in their places.
 $(B)/iso/part: $(BZIMAGE)
 	@mkdir -p $(@D)
 	$(Q)head -c 500000 $< >$@
 $(B)/iso/nofdt.iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(CONSOLE)
 	@echo "  ISO     $@"
 	$(Q)boot/mkiso $@ exit-port=0xf4 $(HYPERVISOR) $(ROOT) manifest=$(CONSOLE)
+$(B)/iso/noroot.iso: boot/mkiso $(HYPERVISOR)
+	@echo "  ISO     $@"
+	$(Q)boot/mkiso $@ exit-port=0xf4 $(HYPERVISOR) $(HYPERVISOR)
 
 # ---- Run -----------------------------------------------------------------------------------------------------
 
@@ -418,7 +424,7 @@ run: run-machine ## Linux on Corbel on QEMU, the terminal connected to its conso
 # ---- System tests --------------------------------------------------------------------------------------------
 
 SYSTEM := $(B)/tests/system/test
-SYSTEM_NEEDS := $(SYSTEM) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso
+SYSTEM_NEEDS := $(SYSTEM) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso $(B)/iso/noroot.iso
 
 $(B)/tests/system/%.o: tests/system/%.c Makefile
 	@mkdir -p $(@D)

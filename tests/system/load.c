@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* In the steady state the VMM is not involved: guests print how often they left guest mode, as the hypervisor counts it. */
+/*
+ * In the steady state the VMM is not involved: guests print how often they left guest mode, as the hypervisor
+ * counts it.
+ */
 
 #include "machine.h"
 

@@ -196,7 +196,7 @@ const char *machine_last_line(const struct machine *m)
     return line;
 }
 
-void machine_expect_end(struct machine *m, int code, int seconds)
+int machine_wait(struct machine *m, int seconds)
 {
     double deadline = now() + seconds;
     int status;
@@ -206,13 +206,20 @@ void machine_expect_end(struct machine *m, int code, int seconds)
             fail(m, "did not end within %d seconds", seconds);
     waitpid(m->pid, &status, 0);
     m->pid = 0;
-    if (strstr(m->text, PANIC))
-        fail(m, "the hypervisor panicked");
     if (!WIFEXITED(status))
         fail(m, "was killed by signal %d", WTERMSIG(status));
-    if (WEXITSTATUS(status) != code)
-        fail(m, "ended with exit code %d instead of %d", WEXITSTATUS(status), code);
     machine_stop(m);
+    return WEXITSTATUS(status);
+}
+
+void machine_expect_end(struct machine *m, int code, int seconds)
+{
+    int ended = machine_wait(m, seconds);
+
+    if (strstr(m->text, PANIC))
+        fail(m, "the hypervisor panicked");
+    if (ended != code)
+        fail(m, "ended with exit code %d instead of %d", ended, code);
 }
 
 void machine_stop(struct machine *m)

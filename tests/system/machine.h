@@ -51,7 +51,10 @@ bool machine_said(const struct machine *m, const char *text);
 /* The last line that came. Valid until the next call. */
 const char *machine_last_line(const struct machine *m);
 
-/* Waits until the machine has switched itself off; fails if it was not with the given exit code. */
+/* Waits until the machine has switched itself off: the exit code. */
+int machine_wait(struct machine *m, int seconds);
+
+/* The same; fails if it is not the given one, or if the hypervisor panicked. */
 void machine_expect_end(struct machine *m, int code, int seconds);
 
 /* Ends the machine if it still runs. */

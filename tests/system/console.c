@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What people see and touch: the keyboard among several domains, the screen, and the last words of a dying system. */
+
+#include "machine.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BOOT_SECONDS 240
+#define KEY "\x1d" /* Ctrl-] */
+#define LIT_PIXELS 1000 /* a line of text has more */
+
+Test(console, keyboard)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "two", ISO("two"), NULL);
+    machine_expect(&m, "[left] corbel-guest: ready", BOOT_SECONDS);
+    m.seen = 0;
+    machine_expect(&m, "[right] corbel-guest: ready", BOOT_SECONDS);
+    machine_send(&m, "hostname\n");
+    machine_expect(&m, "[right] starboard\r\n", 60);
+    machine_send(&m, KEY "1");
+    machine_expect(&m, "console: the keyboard belongs to left", 60);
+    machine_send(&m, "hostname; poweroff\n");
+    machine_expect(&m, "[left] port\r\n", 60);
+    machine_expect(&m, "root: left: powered off", 60);
+    machine_send(&m, KEY "n");
+    machine_send(&m, "poweroff\n");
+    machine_expect(&m, "root: right: powered off", 60);
+    machine_expect_end(&m, 0, 60);
+}
+
+/* Has QEMU write what is on its screen to a file, in PPM format; gives the pixels that are not black. */
+static long lit_pixels(const char *monitor, const char *file)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char command[256];
+    int to = socket(AF_UNIX, SOCK_STREAM, 0);
+    unsigned width = 0, height = 0;
+    long lit = 0;
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", monitor);
+    cr_assert_eq(connect(to, (struct sockaddr *)&address, sizeof(address)), 0);
+    snprintf(command, sizeof(command), "screendump %s\n", file);
+    cr_assert_gt(write(to, command, strlen(command)), 0);
+    for (int tries = 0; tries < 50 && !height; tries++) {
+        FILE *image = fopen(file, "r");
+
+        usleep(200000);
+        if (image && fscanf(image, "P6 %u %u 255", &width, &height) == 2 && fgetc(image) != EOF) {
+            int r, g, b;
+
+            while ((r = fgetc(image)) != EOF && (g = fgetc(image)) != EOF && (b = fgetc(image)) != EOF)
+                lit += r || g || b;
+        }
+        if (image)
+            fclose(image);
+    }
+    close(to);
+    cr_assert(width >= 640 && height >= 480, "%u x %u pixels", width, height);
+    return lit;
+}
+
+static void shows_boot_log(const char *name, const char *bios)
+{
+    struct machine m;
+    char socket[100], monitor[192], file[128];
+    const char *const options[] = {"-monitor", monitor, "-bios", bios, NULL};
+    long lit;
+
+    snprintf(socket, sizeof(socket), BUILD "/logs/%s.monitor", name);
+    snprintf(monitor, sizeof(monitor), "unix:%s,server=on,wait=off", socket);
+    snprintf(file, sizeof(file), BUILD "/logs/%s.ppm", name);
+    machine_start_qemu(&m, name, ISO("run"), options);
+    machine_expect(&m, "corbel-guest: ready", BOOT_SECONDS);
+    lit = lit_pixels(socket, file);
+    cr_assert_gt(lit, LIT_PIXELS, "%s: only %ld pixels of the screen are not black", name, lit);
+    machine_stop(&m);
+}
+
+Test(console, screen_bios)
+{
+    shows_boot_log("screen-bios", "bios-256k.bin");
+}
+
+Test(console, screen_uefi)
+{
+    shows_boot_log("screen-uefi", "/usr/share/ovmf/OVMF.fd");
+}
+
+/* Root's place is taken by a program that is none. */
+Test(console, run_says_why_the_hypervisor_died)
+{
+    const char *const argv[] = {"boot/run", ISO("noroot"), BUILD "/logs/run-noroot", NULL};
+    struct machine m;
+    const char *last;
+
+    machine_start(&m, "run-noroot", argv);
+    cr_assert_neq(machine_wait(&m, 60), 0);
+    last = machine_last_line(&m);
+    cr_assert(strstr(last, "hypervisor: panic: CPU 0: root: module root: "), "the last line is: %s", last);
+}
