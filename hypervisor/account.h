@@ -37,8 +37,8 @@ void *account_object(struct account *a, u64 size, enum cb_type type); /* struct 
 void account_object_free(struct object *obj);
 
 /*
- * The top account over boot-time ram [base, base + pages): the struct lies in its first page. The memory must be in the direct map
- * already (space.h: direct_map()). Boot; account_create uses it as well.
+ * The top account over boot-time ram [base, base + pages): the struct lies in its first page. The memory must be in
+ * the direct map already (space.h: direct_map()). Boot; account_create uses it as well.
  */
 struct account *account_top(u64 base, u64 pages);
 
@@ -49,8 +49,8 @@ struct regs;
 status_t account_create(struct regs *r);
 
 /*
- * A dead account after its grace period: one bounded step of giving back what it was made of. DONE: the account is no more. GRACE: it needs another
- * grace period. MORE: call again.
+ * A dead account after its grace period: one bounded step of giving back what it was made of. DONE: the account is
+ * no more. GRACE: it needs another grace period. MORE: call again.
  */
 enum account_step { ACCOUNT_DONE, ACCOUNT_GRACE, ACCOUNT_MORE };
 enum account_step account_release(struct account *a);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* ACPI tables (ACPI 6.5, chapter 5): what the kernel needs to know, checked and copied. Broken tables are ignored, with a line in the log. */
+/*
+ * ACPI tables (ACPI 6.5, chapter 5): what the kernel needs to know, checked and copied. Broken tables are ignored,
+ * with a line in the log.
+ */
 #ifndef ACPI_H
 #define ACPI_H
 

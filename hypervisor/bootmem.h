@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The memory map, and the memory that the kernel takes for itself at boot: one range in 2 MiB granules, in the direct map
- * for good. After boot all kernel memory comes from accounts.
+ * The memory map, and the memory that the kernel takes for itself at boot: one range in 2 MiB granules, in the
+ * direct map for good. After boot all kernel memory comes from accounts.
  */
 #ifndef BOOTMEM_H
 #define BOOTMEM_H

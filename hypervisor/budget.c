@@ -5,7 +5,8 @@
 #define DEBT_MAX 16u /* budgets: a time-stamp counter that jumps must not stop anybody for long */
 
 /*
- * The interrupt that ends a budget may come late. With budget = period, the budget is merely a time slice, and going beyond it does no harm.
+ * The interrupt that ends a budget may come late. With budget = period, the budget is merely a time slice, and
+ * going beyond it does no harm.
  */
 void budget_use(struct sched *s, u64 ticks)
 {
@@ -18,8 +19,9 @@ void budget_use(struct sched *s, u64 ticks)
 }
 
 /*
- * A period is over `period` ticks after its budget was given, and the next one begins when there is work to do: so that between any two refills there
- * is a period, whatever happens in it. With budget = period, the budget cannot be used up before the period is over.
+ * A period is over `period` ticks after its budget was given, and the next one begins when there is work to do: so
+ * that between any two refills there is a period, whatever happens in it. With budget = period, the budget cannot
+ * be used up before the period is over.
  */
 bool budget_refill(struct sched *s, u64 now, bool preempted)
 {

@@ -14,8 +14,8 @@
 #include "vcpu.h"
 
 /*
- * An empty slot seen in the linear table may be a stale translation of the shared empty page: look at the slot itself. Without the lock: the tables
- * of a capability space only grow while its domain lives.
+ * An empty slot seen in the linear table may be a stale translation of the shared empty page: look at the slot
+ * itself. Without the lock: the tables of a capability space only grow while its domain lives.
  */
 static u64 call_word_slow(u32 sel)
 {

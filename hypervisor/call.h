@@ -22,21 +22,27 @@
 #define HIGH(v) ((u32)((v) >> 32))
 
 /*
- * Reads the capability at `sel` of the current domain once. OK, or BAD_CAP, BAD_RIGHT for argument `arg`. `type` CB_TYPE_NULL takes
- * any. The word decides; the pointer stays valid until this CPU leaves the kernel.
+ * Reads the capability at `sel` of the current domain once. OK, or BAD_CAP, BAD_RIGHT for argument `arg`. `type`
+ * CB_TYPE_NULL takes any. The word decides; the pointer stays valid until this CPU leaves the kernel.
  */
 status_t call_lookup(u32 sel, enum cb_type type, u32 rights, unsigned arg, u64 *word) MUST_CHECK;
 
 /* The slot itself (direct map), for calls that derive from it. tree_lock held. OK, BAD_CAP, BAD_RIGHT. */
 status_t call_slot(u32 sel, enum cb_type type, u32 rights, unsigned arg, struct slot **slot) MUST_CHECK;
 
-/* For calls without flags that change capabilities or objects: refuses flags, and makes the call with tree_lock held. */
+/*
+ * For calls without flags that change capabilities or objects: refuses flags, and makes the call with tree_lock
+ * held.
+ */
 status_t call_locked(struct regs *r, status_t (*call)(struct regs *)) MUST_CHECK;
 
 /* The account that `sel` names, able to pay for another object. tree_lock held. */
 status_t call_account(u32 sel, struct account **a) MUST_CHECK;
 
-/* Reserves the slot that a create call fills: argument `arg` = selector in the caller's domain (upper half must be 0). tree_lock held. */
+/*
+ * Reserves the slot that a create call fills: argument `arg` = selector in the caller's domain (upper half must be
+ * 0). tree_lock held.
+ */
 status_t call_destination(u64 value, unsigned arg, struct slot **dst) MUST_CHECK;
 
 /* The domain that `sel` names for right `right`; CB_SELF: the current one. */
@@ -51,7 +57,10 @@ static inline struct domain *cpu_domain(void)
 /* Makes the call in cpu.current's registers; called by syscall entry and by the hypercall exit. */
 void call_dispatch(void);
 
-/* The end of all create calls: the object's first capability, with all rights, into the reserved slot. tree_lock held. */
+/*
+ * The end of all create calls: the object's first capability, with all rights, into the reserved slot. tree_lock
+ * held.
+ */
 void call_install(struct slot *dst, struct object *obj, u64 badge);
 
 #endif

@@ -97,8 +97,8 @@ struct slot *caps_page_make(struct domain *d, u32 sel)
     *entry = physical(page) | CAPS_READ;
 #ifndef UNIT_TEST
     /*
-     * This CPU may have the shared page in its TLB. Another one may too: there call_lookup() takes the slow way through the direct map before it
-     * says that a slot is empty.
+     * This CPU may have the shared page in its TLB. Another one may too: there call_lookup() takes the slow way
+     * through the direct map before it says that a slot is empty.
      */
     invlpg(caps_linear(sel));
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A domain's capability space as memory: CB_SELECTORS slots in a linear table at CAP_BASE of its address space, so that the fast path finds a slot with
- * one access. Pages without capabilities are one shared page of zeroes. The table is mapped read-only; whoever writes slots, or reads those of another
- * domain, reaches their pages through the direct map. tree_lock held for all here.
+ * A domain's capability space as memory: CB_SELECTORS slots in a linear table at CAP_BASE of its address space, so
+ * that the fast path finds a slot with one access. Pages without capabilities are one shared page of zeroes. The
+ * table is mapped read-only; whoever writes slots, or reads those of another domain, reaches their pages through
+ * the direct map. tree_lock held for all here.
  */
 #ifndef CAPS_H
 #define CAPS_H
@@ -20,7 +21,10 @@ struct domain;
 /* Makes the shared empty page and table. Boot. */
 void caps_boot(void);
 
-/* The tables of an empty space; returns the PDPT for PML4[PML4_CAPS], NULL: exhausted (what was made is in the account's hands: caps_free). */
+/*
+ * The tables of an empty space; returns the PDPT for PML4[PML4_CAPS], NULL: exhausted (what was made is in the
+ * account's hands: caps_free).
+ */
 u64 *caps_alloc(struct account *a);
 
 /* The page of slots that holds `sel`; NULL: it has never been made. */

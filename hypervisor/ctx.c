@@ -28,7 +28,8 @@ void ctx_init(struct ctx *c, struct domain *d, u32 cpu_id)
 }
 
 /*
- * The hazard is set before the lock is dropped: whatever was posted before a grace period began is carried out before the home CPU passes it.
+ * The hazard is set before the lock is dropped: whatever was posted before a grace period began is carried out
+ * before the home CPU passes it.
  */
 void ctx_post(struct ctx *c, u32 ops)
 {
@@ -109,7 +110,10 @@ static void ctx_run_post(struct ctx *c, u32 ops)
         ctx_recall(c);
 }
 
-/* Takes what is to be done for `c`; CTX_OP_WORKING keeps it from being queued meanwhile. Nothing: it is quiet from now on. */
+/*
+ * Takes what is to be done for `c`; CTX_OP_WORKING keeps it from being queued meanwhile. Nothing: it is quiet from
+ * now on.
+ */
 static u32 ctx_take_ops(struct ctx *c)
 {
     u32 ops;
@@ -194,8 +198,8 @@ void ctx_stop_helping(struct ctx *c)
 }
 
 /*
- * Chains through `c` have changed: scheduling contexts parked at their end look for their way anew, the running one too. None is parked
- * beyond CTX_WALK_MAX.
+ * Chains through `c` have changed: scheduling contexts parked at their end look for their way anew, the running one
+ * too. None is parked beyond CTX_WALK_MAX.
  */
 static void ctx_unlink_chain(struct ctx *c)
 {
@@ -277,7 +281,10 @@ void ctx_drop_callers(struct ctx *c)
     }
 }
 
-/* The scheduling context that runs `c` may well be that of a caller or helper, which goes on: it looks for its way anew. */
+/*
+ * The scheduling context that runs `c` may well be that of a caller or helper, which goes on: it looks for its way
+ * anew.
+ */
 void ctx_stop(struct ctx *c)
 {
     ctx_drop_callers(c);

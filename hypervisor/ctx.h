@@ -50,8 +50,8 @@ enum ctx_state {
 #define CTX_OP_WORKING 0x80u /* not an operation: some are being carried out */
 
 /*
- * How many handlers may call one another. Behind a wait for a busy handler another chain of that length may begin; one that is longer still is not followed:
- * the call that it begins with is broken off.
+ * How many handlers may call one another. Behind a wait for a busy handler another chain of that length may begin;
+ * one that is longer still is not followed: the call that it begins with is broken off.
  */
 #define CTX_CHAIN_MAX 32u
 #define CTX_WALK_MAX (2 * CTX_CHAIN_MAX)
@@ -101,8 +101,8 @@ void ctx_post(struct ctx *c, u32 ops);
 void ctx_run_posts(void);
 
 /*
- * May the dead context be freed? Its grace period is over, so nobody posts to it any more; but somebody may have done so, after a last look at
- * a pointer to it, when its home CPU had passed already.
+ * May the dead context be freed? Its grace period is over, so nobody posts to it any more; but somebody may have
+ * done so, after a last look at a pointer to it, when its home CPU had passed already.
  */
 static inline bool ctx_is_quiet(const struct ctx *c)
 {
@@ -111,14 +111,14 @@ static inline bool ctx_is_quiet(const struct ctx *c)
 }
 
 /*
- * The current context blocks in `state`: cpu.current becomes NULL, and the scheduling context that ran it is parked on it. The call handler then returns
- * CALL_BLOCKED (or CALL_BLOCKED_AGAIN).
+ * The current context blocks in `state`: cpu.current becomes NULL, and the scheduling context that ran it is parked
+ * on it. The call handler then returns CALL_BLOCKED (or CALL_BLOCKED_AGAIN).
  */
 void ctx_block(struct ctx *c, enum ctx_state state);
 
 /*
- * call_dispatch(): the call of the current context is complete, its status goes into rax (a vCPU also leaves its hypercall instruction); or the context
- * shall make the same call again when it runs next.
+ * call_dispatch(): the call of the current context is complete, its status goes into rax (a vCPU also leaves its
+ * hypercall instruction); or the context shall make the same call again when it runs next.
  */
 void ctx_call_done(struct ctx *c, status_t status);
 void ctx_call_again(struct ctx *c);
@@ -133,12 +133,15 @@ void ctx_abort(struct ctx *c);
 void ctx_stop_helping(struct ctx *c);
 
 /*
- * Home CPU: the handler that `c`, in a call or exit, relies on will not reply. True: its call returns ABORTED; false: it was an exit, and `c` stops for
- * good, with a line in the log.
+ * Home CPU: the handler that `c`, in a call or exit, relies on will not reply. True: its call returns ABORTED;
+ * false: it was an exit, and `c` stops for good, with a line in the log.
  */
 bool ctx_lose_callee(struct ctx *c, const char *why);
 
-/* Home CPU: whoever relies on the handler `c`, which will not reply, is told: callers get ABORTED, contexts in an exit stop. */
+/*
+ * Home CPU: whoever relies on the handler `c`, which will not reply, is told: callers get ABORTED, contexts in an
+ * exit stop.
+ */
 void ctx_drop_callers(struct ctx *c);
 
 /* The current context stops for good; whoever relies on it is told. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Signalling takes no lock but that of the post (ctx.c). A thread that is about to wait publishes itself (receiver), then looks once more for badge bits and for the end of
- * the event; whoever signals or kills writes that first and then looks for a receiver. All sequentially consistent: one of them sees the other.
+ * Signalling takes no lock but that of the post (ctx.c). A thread that is about to wait publishes itself
+ * (receiver), then looks once more for badge bits and for the end of the event; whoever signals or kills writes
+ * that first and then looks for a receiver. All sequentially consistent: one of them sees the other.
  */
 #include "event.h"
 
@@ -38,8 +39,9 @@ void event_signal(struct event *e, u64 badge)
 }
 
 /*
- * The badge stands beside the slot's word: if the word is the same before and after, it belongs to it (at worst to another capability to the same
- * event at the same place). The linear table may show an old translation (call.c): then the slot itself.
+ * The badge stands beside the slot's word: if the word is the same before and after, it belongs to it (at worst to
+ * another capability to the same event at the same place). The linear table may show an old translation (call.c):
+ * then the slot itself.
  */
 static u64 signal_badge(u32 sel, u64 word)
 {
@@ -162,7 +164,8 @@ void event_kill(struct event *e)
 {
     struct ctx *receiver;
 
-    __atomic_store_n(&e->obj.dying, e->obj.dying, __ATOMIC_SEQ_CST); /* set by the reaper: seen before `receiver` is read */
+    /* set by the reaper: seen before `receiver` is read */
+    __atomic_store_n(&e->obj.dying, e->obj.dying, __ATOMIC_SEQ_CST);
     receiver = atomic_load(&e->receiver);
     if (receiver && ctx_is_vcpu(receiver))
         event_unbind(e);

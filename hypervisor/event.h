@@ -18,7 +18,8 @@ struct regs;
 struct event {
     struct object obj;
     _Atomic u64 pending;           /* badge bits nobody has taken yet */
-    _Atomic(struct ctx *) receiver; /* the thread that waits (its home CPU writes), or the vCPU it is bound to (tree_lock to write) */
+    /* the thread that waits (its home CPU writes), or the vCPU it is bound to (tree_lock to write) */
+    _Atomic(struct ctx *) receiver;
     u32 port;                      /* of that vCPU; written before it */
     u32 irqs;                      /* tree_lock: hardware interrupts bound to it */
     struct list vcpu_node;         /* tree_lock: vcpu->events */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Grace periods. Epochs are numbered; a period begins by raising the wanted epoch and interrupting every CPU, each of which notes the
- * epoch it saw when it is about to leave the kernel. The last one to do so wakes those who wait.
+ * Grace periods. Epochs are numbered; a period begins by raising the wanted epoch and interrupting every CPU, each
+ * of which notes the epoch it saw when it is about to leave the kernel. The last one to do so wakes those who wait.
  */
 #include "cpu.h"
 #include "ctx.h"
@@ -42,8 +42,8 @@ bool grace_over(u64 epoch)
 }
 
 /*
- * A waiter that goes to sleep and the last CPU that passes: each writes its own word (waiters, seen), then reads the other's, all sequentially
- * consistent, so at least one of them sees the other.
+ * A waiter that goes to sleep and the last CPU that passes: each writes its own word (waiters, seen), then reads
+ * the other's, all sequentially consistent, so at least one of them sees the other.
  */
 static void grace_wake(void)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * I/O ports: a bitmap per domain (0: allowed), in two pages of its account. It is mapped behind this CPU's TSS when a thread
- * first touches a port, and made invalid there when another domain is loaded; domains without ports cost nothing.
+ * I/O ports: a bitmap per domain (0: allowed), in two pages of its account. It is mapped behind this CPU's TSS when
+ * a thread first touches a port, and made invalid there when another domain is loaded; domains without ports cost
+ * nothing.
  */
 #include "account.h"
 #include "call.h"

@@ -10,7 +10,10 @@ void ioapic_init(void);
 /* Is there such a line, and a vector for it? */
 bool ioapic_has(u32 gsi);
 
-/* Is the line level triggered, if the caller thinks so? What the firmware says about an ISA line's polarity and trigger mode wins. */
+/*
+ * Is the line level triggered, if the caller thinks so? What the firmware says about an ISA line's polarity and
+ * trigger mode wins.
+ */
 bool ioapic_level(u32 gsi, bool level);
 
 /* Routes the line to the boot CPU and opens it. The firmware's word wins as above. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Call and reply. Caller and handler live on this CPU, so a call is a copy of registers and a change of cpu.current: the scheduler and
- * the scheduling context are not touched. A caller that finds the handler busy waits in CTX_HELPING: its scheduling context goes on to run
- * whatever keeps the handler busy, and makes the call again when the handler is free.
+ * Call and reply. Caller and handler live on this CPU, so a call is a copy of registers and a change of
+ * cpu.current: the scheduler and the scheduling context are not touched. A caller that finds the handler busy waits
+ * in CTX_HELPING: its scheduling context goes on to run whatever keeps the handler busy, and makes the call again
+ * when the handler is free.
  */
 #include <corbel/state.h>
 #include <corbel/utcb.h>
@@ -188,7 +189,10 @@ void ipc_retry(struct ctx *c)
         thread_exception(c, thread_of(c)->cr2);
 }
 
-/* The reply to an exit: the groups that it names. The handler's domain may change the page meanwhile: each field is read once. */
+/*
+ * The reply to an exit: the groups that it names. The handler's domain may change the page meanwhile: each field is
+ * read once.
+ */
 static void reply_state(struct ctx *h, struct ctx *c, u32 groups)
 {
     const struct cb_state *state = (const struct cb_state *)(const void *)h->utcb->words;

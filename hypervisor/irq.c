@@ -2,8 +2,9 @@
 /*
  * tree_lock guards which event a line is bound to; interrupt handlers read the event once.
  *
- * From a signal to the call irq_ack nothing more is signalled. A level-triggered line is masked for that time. An edge on a masked line would
- * be lost, so edge-triggered lines stay open until a second one comes, which is signalled again after irq_ack.
+ * From a signal to the call irq_ack nothing more is signalled. A level-triggered line is masked for that time. An
+ * edge on a masked line would be lost, so edge-triggered lines stay open until a second one comes, which is
+ * signalled again after irq_ack.
  */
 #include "irq.h"
 

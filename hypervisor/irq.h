@@ -15,7 +15,8 @@ void irq_event_kill(struct event *e);       /* tree_lock held: unbinds all its l
 
 status_t ioport_grant(struct regs *r);      /* io.c */
 struct domain;
-bool io_fault(struct domain *d);            /* #GP in user mode: true if the I/O bitmap was loaded and the access should be tried again */
+/* #GP in user mode: true if the I/O bitmap was loaded and the access should be tried again */
+bool io_fault(struct domain *d);
 void io_unload(void);                       /* another domain is loaded: its accesses must not use the old bitmap */
 void io_free(struct domain *d);             /* reap.c */
 

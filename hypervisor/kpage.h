@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernel's own page tables (layout.h): kernel image, CPU-local pages, device registers, the tables of the direct map.
- * See also direct_map(), direct_unmap() in space.h.
+ * The kernel's own page tables (layout.h): kernel image, CPU-local pages, device registers, the tables of the
+ * direct map. See also direct_map(), direct_unmap() in space.h.
  */
 #ifndef KPAGE_H
 #define KPAGE_H
@@ -9,8 +9,8 @@
 #include "types.h"
 
 /*
- * Physical memory while booting: the first 4 GiB are mapped one to one until kpage_seal(). NULL if the range is not all there.
- * The content is the firmware's or the boot loader's: to be checked like any input.
+ * Physical memory while booting: the first 4 GiB are mapped one to one until kpage_seal(). NULL if the range is not
+ * all there. The content is the firmware's or the boot loader's: to be checked like any input.
  */
 void *boot_view(u64 physical, u64 bytes);
 

@@ -2,8 +2,8 @@
 /*
  * The head of every kernel object, and how objects die.
  *
- * An object is paid by an account and dies when its first capability (`root`) is removed from the derivation
- * tree. It is then cut off from everything that leads to it, and its home CPU lets go of it; after a grace period nobody
+ * An object is paid by an account and dies when its first capability (`root`) is removed from the derivation tree.
+ * It is then cut off from everything that leads to it, and its home CPU lets go of it; after a grace period nobody
  * holds a pointer to it any more, and it is freed (reap.h).
  */
 #ifndef OBJECT_H

@@ -34,12 +34,16 @@ status_t ipc_call(struct regs *r);
 status_t ipc_reply(struct regs *r);
 
 /*
- * Sends an exit or exception of the current context through a portal. `reason` arrives in rsi. The state groups of the portal are
- * copied. If the handler is busy, the context waits for it like any caller. False: the portal is dead or on another CPU.
+ * Sends an exit or exception of the current context through a portal. `reason` arrives in rsi. The state groups of
+ * the portal are copied. If the handler is busy, the context waits for it like any caller. False: the portal is
+ * dead or on another CPU.
  */
 bool ipc_exit(struct ctx *c, struct portal *p, u64 reason);
 
-/* sched.c found a context that waits for its busy callee to become free (partner chosen, not delivered yet): tries again. */
+/*
+ * sched.c found a context that waits for its busy callee to become free (partner chosen, not delivered yet): tries
+ * again.
+ */
 void ipc_retry(struct ctx *c);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The reaper. A dead object goes through phases, one bounded step at a time; in between it waits in limbo for a grace period:
+ * The reaper. A dead object goes through phases, one bounded step at a time; in between it waits in limbo for a
+ * grace period:
  *
  *   PHASE_ROOT      its first capability, and all derived from it, are removed
  *   PHASE_CONTENTS  a domain's contexts are killed and its capabilities removed, with what was derived from them
@@ -35,11 +36,12 @@ static _Atomic u32 work_count;    /* zombies */
 static _Atomic u64 limbo_epoch;   /* of the oldest in limbo or grave, 0: nobody there */
 
 /*
- * Capabilities removed under one hold of the lock. Whoever derives what is being removed adds one in a hold, and there are fewer such CPUs than this:
- * removal gains on them.
+ * Capabilities removed under one hold of the lock. Whoever derives what is being removed adds one in a hold, and
+ * there are fewer such CPUs than this: removal gains on them.
  */
 #define REVOKE_BATCH CPUS_MAX
-#define SETTLE_ROUNDS 5u /* grace periods after which all that a revocation set free has come back: objects, domains' parts, accounts, ram */
+/* grace periods after which all that a revocation set free has come back: objects, domains' parts, accounts, ram */
+#define SETTLE_ROUNDS 5u
 
 static void queue_append(struct queue *q, struct object *obj)
 {
@@ -114,7 +116,10 @@ static bool remove_below(struct slot *s)
     return slot_remove(slot_leaf(s));
 }
 
-/* One bounded step of cutting an object off from all that leads to it. True: that is done; it is freed a grace period later. */
+/*
+ * One bounded step of cutting an object off from all that leads to it. True: that is done; it is freed a grace
+ * period later.
+ */
 static bool object_kill(struct object *obj)
 {
     switch (obj->type) {
@@ -157,8 +162,8 @@ static bool object_free(struct object *obj)
 }
 
 /*
- * A domain's contexts become zombies, and the domain queues behind them: when it is its turn again, they have been cut off, and
- * nothing runs in it once the next grace period is over.
+ * A domain's contexts become zombies, and the domain queues behind them: when it is its turn again, they have been
+ * cut off, and nothing runs in it once the next grace period is over.
  */
 static bool domain_stop_step(struct domain *d)
 {
@@ -208,8 +213,8 @@ static bool uproot(struct object *obj)
 }
 
 /*
- * One step of the zombie at the head of the queue, which has been taken from it. True: it is in limbo, queued again, or no more; false: it is to
- * go on next.
+ * One step of the zombie at the head of the queue, which has been taken from it. True: it is in limbo, queued
+ * again, or no more; false: it is to go on next.
  */
 static bool zombie_step(struct object *obj)
 {
@@ -306,8 +311,8 @@ bool reap_settle_unmaps(status_t *status)
 }
 
 /*
- * The second half of revoke and destroy: frees what has been cut off, over as many grace periods as that takes. The context's `grace_rounds` tells that a
- * call made again is in this half.
+ * The second half of revoke and destroy: frees what has been cut off, over as many grace periods as that takes. The
+ * context's `grace_rounds` tells that a call made again is in this half.
  */
 static status_t settle(struct ctx *c)
 {

@@ -50,7 +50,10 @@ _Static_assert(sizeof(struct regs) == REGS_SIZE && REGS_SIZE % 16 == 0, "the CPU
 
 struct cb_state;
 
-/* The general registers, as far as the groups ACDB, BSD and R8_R15 ask for them, to and from a message. Any value will do. */
+/*
+ * The general registers, as far as the groups ACDB, BSD and R8_R15 ask for them, to and from a message. Any value
+ * will do.
+ */
 void regs_get(const struct regs *r, u32 groups, struct cb_state *out);
 void regs_put(struct regs *r, u32 groups, const struct cb_state *in);
 #endif

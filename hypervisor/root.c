@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Root is made with what every domain is made with: objects paid by an account, capabilities, and the calls of the table, which it "makes"
- * here before it exists. Only its account, its domain and the capabilities that nothing stands above are made by hand.
+ * Root is made with what every domain is made with: objects paid by an account, capabilities, and the calls of the
+ * table, which it "makes" here before it exists. Only its account, its domain and the capabilities that nothing
+ * stands above are made by hand.
  */
 #include "root.h"
 
@@ -24,7 +25,8 @@
 #include "tsc.h"
 #include "virt.h"
 
-#define ROOT_ACCOUNT_PAGES 4096ull /* 16 MiB: root's objects, and those of tasks it does not give accounts of their own */
+/* 16 MiB: root's objects, and those of tasks it does not give accounts of their own */
+#define ROOT_ACCOUNT_PAGES 4096ull
 #define ROOT_STACK_PAGES (CB_ROOT_STACK_SIZE / PAGE_SIZE)
 #define ROOT_INFO_PAGES 24ull
 #define ROOT_PAGES (ROOT_STACK_PAGES + ROOT_INFO_PAGES)

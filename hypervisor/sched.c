@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who runs. A scheduling context runs the end of the chain of calls that begins with the context it is bound to: that is donation, and where a
- * link of the chain is a wait for a busy handler, helping. Nothing about it is stored with the scheduling context, so that a chain can change
- * under it at any time; it is followed when the scheduling context is picked.
+ * Who runs. A scheduling context runs the end of the chain of calls that begins with the context it is bound to:
+ * that is donation, and where a link of the chain is a wait for a busy handler, helping. Nothing about it is stored
+ * with the scheduling context, so that a chain can change under it at any time; it is followed when the scheduling
+ * context is picked.
  */
 #include "sched.h"
 
@@ -56,7 +57,10 @@ void sched_dequeue(struct sched *s)
     s->state = SCHED_UNBOUND;
 }
 
-/* Takes the running scheduling context off the CPU. `last`: behind the others of its priority, as when its slice is over. */
+/*
+ * Takes the running scheduling context off the CPU. `last`: behind the others of its priority, as when its slice is
+ * over.
+ */
 static void sched_put(bool last)
 {
     struct sched *s = cpu.sched;
@@ -71,7 +75,10 @@ static void sched_put(bool last)
     sched_queue(s, !last && !over, now);
 }
 
-/* Time that it has run on another CPU since it was last charged counts too. `since` is read again: else a charge meanwhile would count twice. */
+/*
+ * Time that it has run on another CPU since it was last charged counts too. `since` is read again: else a charge
+ * meanwhile would count twice.
+ */
 u64 sched_consumed(const struct sched *s)
 {
     const struct cpu *home = cpu_of(s->cpu);
@@ -103,7 +110,10 @@ static void sched_run(struct sched *s, struct ctx *c, bool helping)
     cpu.helping = helping;
 }
 
-/* The end of the chain that begins with `c`, NULL if it is too long; *helping: a link of it is a wait for a busy handler. */
+/*
+ * The end of the chain that begins with `c`, NULL if it is too long; *helping: a link of it is a wait for a busy
+ * handler.
+ */
 static struct ctx *chain_end(struct ctx *c, bool *helping)
 {
     *helping = false;

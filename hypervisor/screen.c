@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What stands on the screen is remembered as text, and only cells that change are drawn: reading a frame buffer is slow.
- * The log's lock guards everything here.
+ * What stands on the screen is remembered as text, and only cells that change are drawn: reading a frame buffer is
+ * slow. The log's lock guards everything here.
  */
 #include "screen.h"
 

@@ -22,7 +22,10 @@ static void put(u16 index, u8 value)
     outb((u16)(COM1 + index), value);
 }
 
-/* Output only. The receiver and the FIFOs stay as they are: what somebody has typed is for whoever serves the console. */
+/*
+ * Output only. The receiver and the FIFOs stay as they are: what somebody has typed is for whoever serves the
+ * console.
+ */
 void serial_init(void)
 {
     put(INTERRUPTS, 0);

@@ -59,8 +59,8 @@ static unsigned space_level(u64 address, u64 base, u64 bytes)
 }
 
 /*
- * Finds the entry for the next page of a mapping, in tables made on the way. *level is what fits on entry, and what it is on return: smaller if a
- * table stands where a large page could.
+ * Finds the entry for the next page of a mapping, in tables made on the way. *level is what fits on entry, and what
+ * it is on return: smaller if a table stands where a large page could.
  */
 static status_t space_entry(struct space *s, struct account *a, u64 address, unsigned *level, u64 **entry)
 {

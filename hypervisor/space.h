@@ -33,8 +33,9 @@ status_t space_init(struct space *s, struct account *a, enum space_format format
 u64 space_end(const struct space *s);
 
 /*
- * Maps pages at `address`; rights CB_MAP_*, attr MEM_*. Uses 1 GiB, 2 MiB and 4 KiB pages as they fit. OCCUPIED (argument 2) if anything
- * is mapped there, TOO_LARGE (3), NO_MEMORY (0): then nothing is mapped, though tables made stay.
+ * Maps pages at `address`; rights CB_MAP_*, attr MEM_*. Uses 1 GiB, 2 MiB and 4 KiB pages as they fit. OCCUPIED
+ * (argument 2) if anything is mapped there, TOO_LARGE (3), NO_MEMORY (0): then nothing is mapped, though tables
+ * made stay.
  */
 status_t space_map(struct space *s, struct account *a, u64 address, u64 base, u64 pages, u32 rights, u32 attr) MUST_CHECK;
 

@@ -16,7 +16,10 @@
 #define SVM_EDX_NP (1u << 0)
 #define SVM_EDX_FLUSH_BY_ASID (1u << 6)
 
-/* Exceptions that the hypervisor must see whatever the VMM wants: an endless delivery of #DB or #AC would hang the CPU. */
+/*
+ * Exceptions that the hypervisor must see whatever the VMM wants: an endless delivery of #DB or #AC would hang the
+ * CPU.
+ */
 #define SVM_VECTOR_DB 1u
 #define SVM_VECTOR_UD 6u
 #define SVM_VECTOR_PF 14u

@@ -30,8 +30,8 @@ void svm_skip(struct vcpu *v, u32 bytes)
 }
 
 /*
- * The guest's DR0 to DR3 are in the registers only from its first access to them until the next exit, or while it has breakpoints
- * armed: then intercept_dr_* is clear.
+ * The guest's DR0 to DR3 are in the registers only from its first access to them until the next exit, or while it
+ * has breakpoints armed: then intercept_dr_* is clear.
  */
 static bool svm_dr_live(const struct vmcb *vmcb)
 {
@@ -143,8 +143,8 @@ static void svm_enter_prepare(struct vcpu *v, struct vmcb *vmcb)
 }
 
 /*
- * An event whose delivery the exit interrupted is injected again. But the instruction that raises a software interrupt, INT3 or INTO is
- * executed again, unless the event was injected. APM 2, 15.7.2.
+ * An event whose delivery the exit interrupted is injected again. But the instruction that raises a software
+ * interrupt, INT3 or INTO is executed again, unless the event was injected. APM 2, 15.7.2.
  */
 static void svm_requeue(struct vcpu *v, const struct vmcb *vmcb, u64 injected)
 {
@@ -169,8 +169,9 @@ static void svm_exception_inject(struct vcpu *v, u32 vector, bool error)
 }
 
 /*
- * The exception goes to the VMM, or on to the guest. An event in whose delivery it was raised is lost in the second case, but for an
- * upcall; #DB and #AC come in between an interrupt and its handler only where a guest lets user mode handle interrupts.
+ * The exception goes to the VMM, or on to the guest. An event in whose delivery it was raised is lost in the second
+ * case, but for an upcall; #DB and #AC come in between an interrupt and its handler only where a guest lets user
+ * mode handle interrupts.
  */
 static unsigned svm_exception(struct vcpu *v, struct vmcb *vmcb, u32 vector)
 {
@@ -331,8 +332,8 @@ static u32 svm_length(const struct vmcb *vmcb)
 }
 
 /*
- * QEMU does not come back from a guest that is about to enter long mode with PAE off: it refuses the host's own CR0 then. It cannot be
- * kept from a guest that gets there without an exit.
+ * QEMU does not come back from a guest that is about to enter long mode with PAE off: it refuses the host's own CR0
+ * then. It cannot be kept from a guest that gets there without an exit.
  */
 static bool svm_refused(const struct vmcb *vmcb)
 {

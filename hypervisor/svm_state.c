@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * AMD-V: a vCPU's state between VMCB and messages. What comes from a message is hostile and may change while it is read:
- * each field is read once. Nothing here can make the guest's state harm the host; whether it makes sense, VMRUN says (exit INVALID).
+ * AMD-V: a vCPU's state between VMCB and messages. What comes from a message is hostile and may change while it is
+ * read: each field is read once. Nothing here can make the guest's state harm the host; whether it makes sense,
+ * VMRUN says (exit INVALID).
  */
 #include <corbel/state.h>
 

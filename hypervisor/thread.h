@@ -14,7 +14,8 @@ struct thread {
     u64 entry, stack;          /* constant */
     u64 fs_base;
     u64 cr2;                   /* of the last exception */
-    struct slot exception;     /* tree_lock to write: its own portal capability, where its faults go; empty: they kill it */
+    /* tree_lock to write: its own portal capability, where its faults go; empty: they kill it */
+    struct slot exception;
     struct list portals;       /* tree_lock: portal->node, of which it is the handler */
     u64 calls, handled;        /* counters */
 };
@@ -30,9 +31,13 @@ void thread_exception(struct ctx *c, u64 cr2);
 /* Copies groups between a thread's registers and a message's words. */
 struct cb_state;
 void thread_state_get(const struct ctx *c, u32 groups, struct cb_state *out);
-void thread_state_put(struct ctx *c, u32 groups, const struct cb_state *in); /* hostile input: RFLAGS and addresses are made safe */
+/* hostile input: RFLAGS and addresses are made safe */
+void thread_state_put(struct ctx *c, u32 groups, const struct cb_state *in);
 
-/* reap.c, tree_lock held. Kill: one step of cutting it off from all that leads to it; true when done. Free: a grace period later. */
+/*
+ * reap.c, tree_lock held. Kill: one step of cutting it off from all that leads to it; true when done. Free: a grace
+ * period later.
+ */
 bool thread_kill(struct thread *t);
 void thread_free(struct thread *t);
 

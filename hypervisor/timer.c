@@ -16,7 +16,10 @@
 /* APIC ticks per TSC tick, a fixed-point number; and the longest way the counter can go, in TSC ticks. */
 static u64 scale, reach;
 
-/* Lets both count for a while. `doubt`: ticks around the two looks at the counter, where this CPU may have been away. */
+/*
+ * Lets both count for a while. `doubt`: ticks around the two looks at the counter, where this CPU may have been
+ * away.
+ */
 static void measure(u64 *tsc_ticks, u64 *apic_ticks, u64 *doubt)
 {
     u64 before = rdtsc(), begun, last, end;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A red-black tree would bound the depth; a treap bounds it with overwhelming probability in a third of the code: a search tree by
- * time that is a heap by a random rank, drawn when a timer is queued.
+ * A red-black tree would bound the depth; a treap bounds it with overwhelming probability in a third of the code: a
+ * search tree by time that is a heap by a random rank, drawn when a timer is queued.
  */
 #include "timerq.h"
 

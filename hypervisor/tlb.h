@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every decision about TLB tags and flushes is made here, and nowhere else: both emulators flush more than
- * hardware does and would hide mistakes. Pure logic, tested on the host against a model TLB.
+ * Every decision about TLB tags and flushes is made here, and nowhere else: both emulators flush more than hardware
+ * does and would hide mistakes. Pure logic, tested on the host against a model TLB.
  *
  * A translation context (a host address space on one CPU, or a vCPU) has an identity and a generation that grows
- * whenever a translation is taken away or made stricter. A CPU has a set of tags (PCIDs or ASIDs); each remembers for which
- * identity and generation it holds entries. Entering a context with a tag whose generation is old needs a flush of that tag.
+ * whenever a translation is taken away or made stricter. A CPU has a set of tags (PCIDs or ASIDs); each remembers
+ * for which identity and generation it holds entries. Entering a context with a tag whose generation is old needs a
+ * flush of that tag.
  */
 #ifndef TLB_H
 #define TLB_H
@@ -28,7 +29,10 @@ struct tlb_choice {
 
 void tlb_init(struct tlb_tags *t, u32 first, u32 count);
 
-/* `hint` is kept by the caller per (context, CPU), 0 at first: makes the common case one comparison. Identities are never 0. */
+/*
+ * `hint` is kept by the caller per (context, CPU), 0 at first: makes the common case one comparison. Identities are
+ * never 0.
+ */
 struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u32 *hint);
 
 /* A new identity, never used before. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * CPUID's word about the frequency is exact where it is true, and emulators' CPUID often describes another machine: so it counts only
- * if a measurement comes close.
+ * CPUID's word about the frequency is exact where it is true, and emulators' CPUID often describes another machine:
+ * so it counts only if a measurement comes close.
  */
 #include "tsc.h"
 
@@ -26,8 +26,9 @@
 u64 tsc_khz;
 
 /*
- * Lets the PIT count 5 ms. The ticks that this takes are at least from after its beginning to the last look before its end, at most from
- * before to after both; in between this CPU may have been away (interrupted by a hypervisor below, or by firmware).
+ * Lets the PIT count 5 ms. The ticks that this takes are at least from after its beginning to the last look before
+ * its end, at most from before to after both; in between this CPU may have been away (interrupted by a hypervisor
+ * below, or by firmware).
  */
 static bool measure(u64 *least, u64 *most)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * vCPUs: execution contexts in guest mode. Vendor-neutral part; virt.h is the border to svm.c and vmx.c.
- * vcpu.c: the object; vcpu_run.c: entering and leaving the guest; vcpu_event.c: upcalls, halt, timer, TLB flushes.
+ * vCPUs: execution contexts in guest mode. Vendor-neutral part; virt.h is the border to svm.c and vmx.c. vcpu.c:
+ * the object; vcpu_run.c: entering and leaving the guest; vcpu_event.c: upcalls, halt, timer, TLB flushes.
  *
- * A hypercall that is not finished at once (the caller blocked, or is to make it again) leaves the guest's instruction pointer at
- * the VMMCALL and `in_call` set: vcpu_run() makes the call again without entering the guest. Whoever has put the final status
- * into rax calls vcpu_call_done().
+ * A hypercall that is not finished at once (the caller blocked, or is to make it again) leaves the guest's
+ * instruction pointer at the VMMCALL and `in_call` set: vcpu_run() makes the call again without entering the guest.
+ * Whoever has put the final status into rax calls vcpu_call_done().
  */
 #ifndef VCPU_H
 #define VCPU_H
@@ -72,15 +72,18 @@ static inline struct vcpu *vcpu_of(struct ctx *c)
 }
 
 /*
- * Runs the vCPU, which is cpu.current, until something else must be done first or it is blocked (cpu.current is somebody else or
- * NULL then); kernel_exit() goes on.
+ * Runs the vCPU, which is cpu.current, until something else must be done first or it is blocked (cpu.current is
+ * somebody else or NULL then); kernel_exit() goes on.
  */
 void vcpu_run(struct vcpu *v);
 
 /* Home CPU: sends the last exit again, after its handler was busy. */
 void vcpu_exit_again(struct vcpu *v, unsigned class);
 
-/* Home CPU: the hypercall that `v` is in has its status in rax, its results in the other registers; skips the instruction. */
+/*
+ * Home CPU: the hypercall that `v` is in has its status in rax, its results in the other registers; skips the
+ * instruction.
+ */
 void vcpu_call_done(struct vcpu *v);
 
 /* An event bound to port `port` was signalled: any CPU, interrupt handlers too. */
@@ -95,17 +98,21 @@ void vcpu_timer(struct vcpu *v);
 
 /* vcpu_run.c and vcpu_event.c between themselves. */
 bool vcpu_upcall_due(struct vcpu *v);      /* home CPU: something is pending that the guest has not seen */
-bool vcpu_halt(struct vcpu *v, bool deaf); /* cpu.current, its instruction skipped, blocks unless an upcall is due; deaf: for good. True: it has */
+/* cpu.current, its instruction skipped, blocks unless an upcall is due; deaf: for good. True: it has */
+bool vcpu_halt(struct vcpu *v, bool deaf);
 void vcpu_announce_entry(struct vcpu *v);  /* mode becomes VCPU_INSIDE */
 
 /*
- * ipc.c: message state in and out, for exits. The reply to an exit comes to vcpu_state_put() with whatever groups it has. `in` is
- * hostile, and each field of it read once.
+ * ipc.c: message state in and out, for exits. The reply to an exit comes to vcpu_state_put() with whatever groups
+ * it has. `in` is hostile, and each field of it read once.
  */
 void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out);
 void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in);
 
-/* reap.c, tree_lock held. Kill: one step of cutting it off from all that leads to it; true when done. Free: a grace period later. */
+/*
+ * reap.c, tree_lock held. Kill: one step of cutting it off from all that leads to it; true when done. Free: a grace
+ * period later.
+ */
 bool vcpu_kill(struct vcpu *v);
 void vcpu_free(struct vcpu *v);
 

@@ -2,10 +2,11 @@
 /*
  * What reaches a vCPU from outside without its VMM: upcalls, wake-ups, its timer, TLB flushes.
  *
- * A vCPU on its way into the guest or to sleep writes `mode` and then looks for news; whoever has news writes it and then
- * looks at `mode`, all sequentially consistent: so at least one of them sees the other.
+ * A vCPU on its way into the guest or to sleep writes `mode` and then looks for news; whoever has news writes it
+ * and then looks at `mode`, all sequentially consistent: so at least one of them sees the other.
  *
- * The event page is the guest's to write at any time: atomic accesses only, and nothing that it says matters to anybody else.
+ * The event page is the guest's to write at any time: atomic accesses only, and nothing that it says matters to
+ * anybody else.
  */
 #include "call.h"
 #include "cpu.h"
@@ -61,7 +62,10 @@ bool vcpu_upcall_due(struct vcpu *v)
 {
     if (!atomic_load(&v->upcall))
         return false;
-    /* The guest may have looked by itself: then nothing is due. Somebody may raise again in between, so take it back first. */
+    /*
+     * The guest may have looked by itself: then nothing is due. Somebody may raise again in between, so take it
+     * back first.
+     */
     atomic_store(&v->upcall, 0);
     if (!__atomic_load_n(&v->page->upcall, __ATOMIC_SEQ_CST))
         return atomic_load(&v->upcall);
@@ -223,8 +227,9 @@ static bool flush_awaited(struct vcpu *v, u64 clock)
 }
 
 /*
- * A vCPU that is not in the guest flushes at its next entry; those that are leave it within an interrupt's time, and only
- * they are waited for, with interrupts open. Made again after an interruption, the call merely flushes once more.
+ * A vCPU that is not in the guest flushes at its next entry; those that are leave it within an interrupt's time,
+ * and only they are waited for, with interrupts open. Made again after an interruption, the call merely flushes
+ * once more.
  */
 status_t vcpu_do_tlb_flush(struct regs *r)
 {

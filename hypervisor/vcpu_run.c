@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Into the guest and back. Runs with interrupts off; a physical interrupt ends guest mode, is taken, and leaves its traces in
- * cpu.hazards, v->upcall or v->flushes, which are looked at before the next entry.
+ * Into the guest and back. Runs with interrupts off; a physical interrupt ends guest mode, is taken, and leaves its
+ * traces in cpu.hazards, v->upcall or v->flushes, which are looked at before the next entry.
  */
 #include "call.h"
 #include "cpu.h"
@@ -42,7 +42,10 @@ void vcpu_exit_again(struct vcpu *v, unsigned class)
     vcpu_deliver(v, class);
 }
 
-/* What the next entry injects, unless something is in the queue already: the upcall, now or when an interrupt can be taken. */
+/*
+ * What the next entry injects, unless something is in the queue already: the upcall, now or when an interrupt can
+ * be taken.
+ */
 static void vcpu_prepare_upcall(struct vcpu *v)
 {
     v->want_window = v->window_to_vmm;
@@ -63,7 +66,10 @@ static bool vcpu_enter(struct vcpu *v, unsigned *class)
     u64 generation;
 
     vcpu_announce_entry(v);
-    /* Whoever sets a hazard, an upcall or a flush after this has seen VCPU_INSIDE, and its interrupt ends guest mode. */
+    /*
+     * Whoever sets a hazard, an upcall or a flush after this has seen VCPU_INSIDE, and its interrupt ends guest
+     * mode.
+     */
     if (atomic_load(&cpu.hazards)) {
         atomic_store_explicit(&v->mode, VCPU_OUT, memory_order_release);
         return false;

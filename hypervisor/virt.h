@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the two vendors' hardware virtualization must offer. vcpu*.c knows only this; svm*.c (and later vmx*.c) implement it.
+ * What the two vendors' hardware virtualization must offer. vcpu*.c knows only this; svm*.c (and later vmx*.c)
+ * implement it.
  */
 #ifndef VIRT_H
 #define VIRT_H
@@ -11,7 +12,10 @@
 struct cb_state;
 struct vcpu;
 
-/* Why the hardware left the guest, vendor-neutral. Beyond the exits of corbel/state.h: what the hypervisor handles itself. */
+/*
+ * Why the hardware left the guest, vendor-neutral. Beyond the exits of corbel/state.h: what the hypervisor handles
+ * itself.
+ */
 enum virt_exit {
     VIRT_EXIT_INTERRUPT = 32, /* a physical interrupt; already taken when run() returns */
     VIRT_EXIT_HYPERCALL,      /* from CPL 0 */
@@ -23,12 +27,14 @@ struct virt_ops {
     enum space_format format;  /* of guest-physical spaces */
     const char *(*probe)(void); /* boot CPU: NULL: usable; else why not, in at most 63 characters */
     bool (*cpu_init)(void);    /* this CPU: turn it on, set cpu.virt, cpu.asids. False: refused */
-    bool (*vcpu_init)(struct vcpu *v); /* allocates v->hw from the vCPU's account, power-up state. False: exhausted. tree_lock held */
+    /* allocates v->hw from the vCPU's account, power-up state. False: exhausted. tree_lock held */
+    bool (*vcpu_init)(struct vcpu *v);
     void (*vcpu_free)(struct vcpu *v); /* tree_lock held */
     /*
-     * Enters the guest until it exits, under the translation tag v->tag; injects v->inject, opens an interrupt window if v->want_window.
-     * Returns the class: CB_EXIT_* or VIRT_EXIT_*; v->qual[], v->insn_len filled in, what was to be injected but did not arrive is in
-     * v->inject again. The guest's general registers are in v->ctx.regs, but for rsp.
+     * Enters the guest until it exits, under the translation tag v->tag; injects v->inject, opens an interrupt
+     * window if v->want_window. Returns the class: CB_EXIT_* or VIRT_EXIT_*; v->qual[], v->insn_len filled in, what
+     * was to be injected but did not arrive is in v->inject again. The guest's general registers are in
+     * v->ctx.regs, but for rsp.
      */
     unsigned (*run)(struct vcpu *v);
     void (*get)(const struct vcpu *v, u32 groups, struct cb_state *out); /* what v does not hold */

@@ -46,7 +46,8 @@ struct vmcb {
     u64 reserved4;
     u64 vmsa;
     u8 reserved5[0x3e0 - 0x110];
-    u64 dr[4];                 /* reserved for the host's use: here the guest's DR0 to DR3, which VMRUN does not switch */
+    /* reserved for the host's use: here the guest's DR0 to DR3, which VMRUN does not switch */
+    u64 dr[4];
 
     /* State save area, table B-2. */
     struct vmcb_segment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;

@@ -66,8 +66,8 @@ enum cb_exit {
 #define CB_INSN_TASK_SWITCH 8u
 
 /*
- * Counters of a vCPU: numbers 0 to 15 count exits delivered, by class; the others what the hypervisor dealt with itself.
- * X(number, name)
+ * Counters of a vCPU: numbers 0 to 15 count exits delivered, by class; the others what the hypervisor dealt with
+ * itself. X(number, name)
  */
 #define CB_VCPU_COUNTERS(X)                                               \
     X(16, INTERRUPT) /* physical interrupts that ended guest mode */      \

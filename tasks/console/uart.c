@@ -66,8 +66,9 @@ uint64_t uart_init(uint32_t irq, uint32_t event)
     if (!present)
         return CB_OK;
     /*
-     * Speed and format stay as the hypervisor has set them; it prints on this line until the log is bound. Enabling the FIFOs clears the
-     * receiver: if input is waiting, more may be behind it, and none of it is to be lost, so then there are no FIFOs.
+     * Speed and format stay as the hypervisor has set them; it prints on this line until the log is bound. Enabling
+     * the FIFOs clears the receiver: if input is waiting, more may be behind it, and none of it is to be lost, so
+     * then there are no FIFOs.
      */
     if (!(in(LSR) & LSR_READY)) {
         out(FCR, FCR_ENABLE);

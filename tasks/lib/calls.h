@@ -90,8 +90,8 @@ CALL_RESULT static inline uint64_t cb_vcpu_create(uint32_t account, uint32_t dst
 }
 
 /*
- * budget and period in microseconds. The ceiling for the priority is that of the first thread's scheduling context, which root and every task
- * finds in the same place.
+ * budget and period in microseconds. The ceiling for the priority is that of the first thread's scheduling context,
+ * which root and every task finds in the same place.
  */
 _Static_assert((uint32_t)CB_TASK_SEL_SCHED == (uint32_t)CB_ROOT_SEL_SCHED, "the ceiling of root and of tasks");
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A native task that makes, uses and destroys threads, scheduling contexts, portals, events and accounts at random, on all CPUs at once,
- * so that whatever can meet does: calls and the death of their handlers, waits and the death of their events, recalls, faults,
- * nested calls in circles, exhausted budgets. Workers live throughout and must all get on; when they end and all is destroyed, the account must have all
- * its pages back. `bootargs`: seconds=N (default 5).
+ * A native task that makes, uses and destroys threads, scheduling contexts, portals, events and accounts at random,
+ * on all CPUs at once, so that whatever can meet does: calls and the death of their handlers, waits and the death
+ * of their events, recalls, faults, nested calls in circles, exhausted budgets. Workers live throughout and must
+ * all get on; when they end and all is destroyed, the account must have all its pages back. `bootargs`: seconds=N
+ * (default 5).
  */
 #include "corbel.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Included before all of root's sources (-include): the boot information stands where a test puts it, not at its own address. */
+/*
+ * Included before all of root's sources (-include): the boot information stands where a test puts it, not at its
+ * own address.
+ */
 #ifndef BOOT_FAKE_H
 #define BOOT_FAKE_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A world for the reaper: one domain that makes calls, with an account and some ram; calls are repeated as the kernel
- * does it, grace periods end when another CPU, that is chance, has passed. Threads are stand-ins that check when they are freed.
+ * A world for the reaper: one domain that makes calls, with an account and some ram; calls are repeated as the
+ * kernel does it, grace periods end when another CPU, that is chance, has passed. Threads are stand-ins that check
+ * when they are freed.
  */
 #ifndef REAP_WORLD_H
 #define REAP_WORLD_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What firmware and boot loader say: the memory map against a naive one (a kind for every page), then broken ACPI tables and multiboot
- * information. A panic is allowed for the latter; reading outside of what was given is not (the sanitizers see it).
+ * What firmware and boot loader say: the memory map against a naive one (a kind for every page), then broken ACPI
+ * tables and multiboot information. A panic is allowed for the latter; reading outside of what was given is not
+ * (the sanitizers see it).
  */
 #include <criterion/criterion.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Kernel images: malformed in each field, truncated at each byte, of noise; and what lies in the guest's memory when one
- * is good. Images and guest memory have exactly their sizes, so that the sanitizer sees what goes beyond.
+ * Kernel images: malformed in each field, truncated at each byte, of noise; and what lies in the guest's memory
+ * when one is good. Images and guest memory have exactly their sizes, so that the sanitizer sees what goes beyond.
  */
 #include <criterion/criterion.h>
 #include <string.h>

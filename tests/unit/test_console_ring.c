@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The console ring page: a task's side (stream.c) and the console service's side (client.c) against each other, and each
- * against one that writes nonsense. The page has exactly its size, so that the sanitizer sees what goes beyond.
+ * The console ring page: a task's side (stream.c) and the console service's side (client.c) against each other, and
+ * each against one that writes nonsense. The page has exactly its size, so that the sanitizer sees what goes
+ * beyond.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * CPUID in the guest. What this machine has is not known here, so the tests say what must hold on any: nothing that the host
- * lacks, nothing that a guest cannot have, one topology in all leaves, and nothing where there is no leaf.
+ * CPUID in the guest. What this machine has is not known here, so the tests say what must hold on any: nothing that
+ * the host lacks, nothing that a guest cannot have, one topology in all leaves, and nothing where there is no leaf.
  */
 #include <criterion/criterion.h>
 #include <string.h>
@@ -68,7 +68,10 @@ Test(cpuid, no_feature_that_a_guest_cannot_have)
         /* MONITOR VMX SMX EST TM2 PDCM x2APIC TSC_DEADLINE; MCE APIC MTRR MCA DS ACPI TM PBE */
         {1, 0, BIT(3) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(15) | BIT(21) | BIT(24),
          BIT(7) | BIT(9) | BIT(12) | BIT(14) | BIT(21) | BIT(22) | BIT(29) | BIT(31)},
-        /* TSC_ADJUST SGX HLE PQM MPX RTM PQE PT; PKU WAITPKG CET_SS LA57 RDPID SGX_LC; SPEC_CTRL and what goes with it, IBT */
+        /*
+         * TSC_ADJUST SGX HLE PQM MPX RTM PQE PT; PKU WAITPKG CET_SS LA57 RDPID SGX_LC; SPEC_CTRL and what goes with
+         * it, IBT
+         */
         {7, BIT(1) | BIT(2) | BIT(4) | BIT(11) | BIT(12) | BIT(14) | BIT(15) | BIT(25),
          BIT(3) | BIT(5) | BIT(7) | BIT(16) | BIT(22) | BIT(30), BIT(18) | BIT(20) | BIT(26) | BIT(27) | BIT(28) | BIT(29) | BIT(31)},
         /* SVM EXTAPIC IBS SKINIT WDT NODEID PERFCTR; MCE APIC MTRR MCA RDTSCP */

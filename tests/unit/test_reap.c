@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Random lives of accounts, domains, threads, events and frames, and their ends: when `destroy` or `revoke` has returned, all that
- * was made is gone, every page is back where it came from, and nothing came back before a grace period was over.
+ * Random lives of accounts, domains, threads, events and frames, and their ends: when `destroy` or `revoke` has
+ * returned, all that was made is gone, every page is back where it came from, and nothing came back before a grace
+ * period was over.
  */
 #include <criterion/criterion.h>
 #include <string.h>

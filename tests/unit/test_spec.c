@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The specification says what the headers say: its calls are those of CB_CALLS, the statuses it names are CB_STATUSES. */
+/*
+ * The specification says what the headers say: its calls are those of CB_CALLS, the statuses it names are
+ * CB_STATUSES.
+ */
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -134,8 +137,8 @@ static bool is_status(const char *name, size_t length)
 }
 
 /*
- * Behind "Errors:", a word in capitals at the start of a clause that ends there, or goes on with a bracket, is a status;
- * others belong to explanations.
+ * Behind "Errors:", a word in capitals at the start of a clause that ends there, or goes on with a bracket, is a
+ * status; others belong to explanations.
  */
 static void errors_check(const char *at, const char *end)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The timer queue against a plain array, with random operations; and that its depth stays small whatever the order of insertion. */
+/*
+ * The timer queue against a plain array, with random operations; and that its depth stays small whatever the order
+ * of insertion.
+ */
 #include <criterion/criterion.h>
 
 #include "random.h"

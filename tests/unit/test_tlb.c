@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The flush decisions against a model of several CPUs' TLBs, which, unlike the emulators' TLBs, never forget
- * anything by themselves. The model follows the rules of the hypervisor: a translation is taken away, the context's generation grows,
- * and it may be used by nobody once every CPU has passed a point at which it enters its current context anew.
+ * anything by themselves. The model follows the rules of the hypervisor: a translation is taken away, the context's
+ * generation grows, and it may be used by nobody once every CPU has passed a point at which it enters its current
+ * context anew.
  */
 #include <criterion/criterion.h>
 #include <string.h>
