@@ -256,7 +256,7 @@ VMM_FLAGS := $(TASK_FLAGS) -Ivmm
 GUEST_FLAGS := $(TASK_FLAGS) -Itests/guest
 HOST_FLAGS := $(COMMON) -O1
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-LINK := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
+LINK := -nostdlib -static -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
 	-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
 LIBFDT ?= /usr/lib/x86_64-linux-gnu/libfdt.a
 
