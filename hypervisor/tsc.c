@@ -28,7 +28,7 @@ u64 tsc_khz;
 /*
  * Lets the PIT count 5 ms. The ticks that this takes are at least from after its beginning to the last look before
  * its end, at most from before to after both; in between this CPU may have been away (interrupted by a hypervisor
- * below, or by firmware).
+ * below, or by firmware). False: the PIT does not count.
  */
 static bool measure(u64 *least, u64 *most)
 {
@@ -49,9 +49,9 @@ static bool measure(u64 *least, u64 *most)
     } while (!(inb(PIT_GATE_PORT) & PIT_OUT) && ++polls < POLLS_MAX);
     now = rdtsc();
     outb(PIT_GATE_PORT, gate);
-    *least = last - begun;
+    *least = last - begun; /* nothing, if this CPU was away all the time */
     *most = now - before;
-    return polls > 1 && polls < POLLS_MAX;
+    return polls < POLLS_MAX;
 }
 
 /* kHz according to the PIT; 0: it does not count. Each round narrows what the ticks can be. */

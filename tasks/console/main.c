@@ -202,11 +202,11 @@ static uint64_t serve(void)
     do {
         bool waits = serve_request();
 
+        serve_input(&deadline); /* first: what a key makes the console say is then printed, too */
         moved = serve_log();
         for (struct client *client = clients; client < clients + CLIENTS; client++)
             if (client->ring)
                 moved |= line_serve(client, &deadline);
-        serve_input(&deadline);
         if (!uart_flush() || (waits && !moved))
             lower(&deadline, RETRY_US);
     } while (moved && uart_room() > CB_CONSOLE_OUT);
