@@ -153,17 +153,6 @@ void space_unmap(struct space *s, u64 address, u64 pages)
     atomic_fetch_add_explicit(&s->generation, 1, memory_order_release);
 }
 
-bool space_lookup(const struct space *s, u64 address, hpa_t *out)
-{
-    unsigned level = 1;
-    const u64 *entry = space_walk(s, address, &level);
-
-    if (address >= space_end(s) || !(*entry & PTE_P))
-        return false;
-    out->v = align_down(pte_address(*entry), pte_span(level)) + (address & (pte_span(level) - 1));
-    return true;
-}
-
 /* Frees empty tables below `table`, depth first; true when it has none left. */
 static bool table_free_below(struct account *a, u64 *table, unsigned level, unsigned *limit)
 {

@@ -42,9 +42,6 @@ status_t space_map(struct space *s, struct account *a, u64 address, u64 base, u6
 /* Unmaps exactly what one space_map() mapped; bumps the generation. */
 void space_unmap(struct space *s, u64 address, u64 pages);
 
-/* What `address` is mapped to. False: nothing. */
-bool space_lookup(const struct space *s, u64 address, hpa_t *out);
-
 /* Frees up to `limit` table pages; true when all are gone. The space is unreachable then. */
 bool space_free_tables(struct space *s, struct account *a, unsigned limit);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Basic types. Addresses of the four kinds are opaque structs, so that the compiler rejects mixing them;
- * a host-virtual address inside the kernel is a pointer.
+ * Basic types. Addresses that cannot be dereferenced here (host-physical, guest-physical, user-virtual) are u64 with the
+ * kind in the name; a host-virtual address inside the kernel is a pointer.
  */
 #ifndef TYPES_H
 #define TYPES_H
@@ -17,14 +17,6 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
 typedef int64_t s64;
-
-typedef struct { u64 v; } hpa_t; /* host-physical */
-typedef struct { u64 v; } gpa_t; /* guest-physical */
-typedef struct { u64 v; } uva_t; /* host-virtual, user half: never dereferenced by the kernel */
-
-static inline hpa_t hpa(u64 v) { return (hpa_t){ v }; }
-static inline gpa_t gpa(u64 v) { return (gpa_t){ v }; }
-static inline uva_t uva(u64 v) { return (uva_t){ v }; }
 
 /* The result of every call: CB_* code with the number of the argument at fault (corbel/status.h). */
 typedef u32 status_t;

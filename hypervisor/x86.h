@@ -11,13 +11,10 @@
 #define CR0_TS (1ull << 3)
 #define CR0_NE (1ull << 5)
 #define CR0_WP (1ull << 16)
-#define CR0_NW (1ull << 29)
-#define CR0_CD (1ull << 30)
 #define CR0_PG (1ull << 31)
 
 #define CR3_NOFLUSH (1ull << 63) /* with CR4.PCIDE: keep the PCID's translations */
 
-#define CR4_TSD (1ull << 2)
 #define CR4_DE (1ull << 3)
 #define CR4_PAE (1ull << 5)
 #define CR4_MCE (1ull << 6)
@@ -54,7 +51,6 @@
 #define MSR_EFER 0xc0000080u
 #define MSR_STAR 0xc0000081u
 #define MSR_LSTAR 0xc0000082u
-#define MSR_CSTAR 0xc0000083u
 #define MSR_FMASK 0xc0000084u
 #define MSR_FS_BASE 0xc0000100u
 #define MSR_GS_BASE 0xc0000101u

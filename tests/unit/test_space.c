@@ -19,6 +19,25 @@ struct mapping {
 static u64 model[WINDOW_PAGES]; /* host-physical + 1, 0: nothing */
 static struct mapping mappings[MAPPINGS];
 
+/* What `address` is mapped to, found as the processor does it (APM 2, 5.3). False: nothing. */
+static bool space_lookup(const struct space *s, u64 address, u64 *out)
+{
+    const u64 *table = s->root;
+
+    for (unsigned level = s->levels; level > 0; level--) {
+        u64 entry = table[pte_index(address, level)];
+
+        if (!(entry & PTE_P))
+            return false;
+        if (level == 1 || (entry & PTE_LARGE)) {
+            *out = pte_address(entry) + address % pte_span(level);
+            return true;
+        }
+        table = direct(pte_address(entry));
+    }
+    return false;
+}
+
 static bool model_free(u64 first, u64 pages)
 {
     for (u64 i = first; i < first + pages; i++) {
@@ -37,12 +56,12 @@ static void model_set(const struct mapping *m, bool mapped)
 static void model_check(const struct space *s)
 {
     for (u64 i = 0; i < WINDOW_PAGES; i++) {
-        hpa_t at = { 0 };
+        u64 at = 0;
         bool mapped = space_lookup(s, WINDOW + i * PAGE_SIZE + 5, &at);
 
         cr_assert_eq(mapped, model[i] != 0, "page %lu", (unsigned long)i);
         if (mapped)
-            cr_assert_eq(at.v, model[i] - 1 + 5, "page %lu", (unsigned long)i);
+            cr_assert_eq(at, model[i] - 1 + 5, "page %lu", (unsigned long)i);
     }
 }
 
@@ -124,7 +143,7 @@ Test(space, too_large_is_refused_and_maps_nothing)
 {
     struct account *a;
     struct space s = { 0 };
-    hpa_t at;
+    u64 at;
 
     fake_init();
     a = fake_account(0, 64);
@@ -138,7 +157,7 @@ Test(space, exhausted_account)
 {
     struct account *a;
     struct space s = { 0 };
-    hpa_t at;
+    u64 at;
 
     fake_init();
     a = fake_account(0, 3);
