@@ -42,6 +42,7 @@ static struct {
 } request;
 
 static uint32_t event, done_event;
+static uint32_t request_event; /* tells the main thread of a request, not of an interrupt */
 static bool polled;             /* there is no interrupt */
 static uint64_t log_position;
 
@@ -52,7 +53,7 @@ static void pass_on(void)
     uint64_t bits;
 
     __atomic_store_n(&request.pending, 1, __ATOMIC_RELEASE);
-    (void)!cb_signal(event);
+    (void)!cb_signal(request_event);
     while (__atomic_load_n(&request.pending, __ATOMIC_ACQUIRE))
         (void)!cb_wait(done_event, 0, CB_DEADLINE_NONE, &bits);
 }
@@ -260,6 +261,7 @@ void task_main(const struct cb_task_info *info)
     status = cb_log_bind(CB_TASK_SEL_LOG, derive(BIT_LOG));
     if (status != CB_OK)
         panic("cannot bind the log: %s", cb_status_text(status));
+    request_event = derive(BIT_REQUEST);
     offer();
     for (;;) {
         if (bits & BIT_UART)
