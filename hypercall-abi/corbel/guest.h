@@ -68,4 +68,19 @@
 
 /* The FDT's root node: compatible = "corbel,guest". It comes as boot setup data (SETUP_DTB). */
 
+/*
+ * What a guest has been given beside its devices stands in the FDT's node `grants` (compatible = "corbel,grants", its
+ * #address-cells and #size-cells are 2, `ranges` is empty), a subnode each, whose property `label` is its name:
+ *   compatible = "corbel,service": portals of a service that runs beside the guest
+ *       corbel,portals: selectors, the nth to be called on vCPU n; if there is only one, it serves all
+ *   compatible = "corbel,link": one end of a connection to another domain
+ *       corbel,side:   0 or 1; the other end has the other number
+ *       corbel,signal: selector of the event that the other end receives
+ *       corbel,port:   port (bound to vCPU 0) that the other end signals
+ *       reg:           guest-physical address and size of the memory that both ends share; missing if there is none.
+ *                      Zero at first, write-back cacheable. It is not in the guest's memory map.
+ */
+#define CB_GUEST_SEL_GRANTS 4096u /* selectors of grants, from here on */
+#define CB_PORT_GRANTS 1024u      /* the first port for links */
+
 #endif
