@@ -161,6 +161,15 @@ GUEST_calltest := \
 	tests/guest/calltest/objects.c \
 	tests/guest/calltest/time.c \
 
+# Benchmarks: bootable workloads of their own, build/tests/bench/NAME.elf.
+BENCH_TASKS := \
+	native \
+
+BENCH_native := \
+	tests/bench/bench.c \
+	tests/bench/native.c \
+	tests/bench/native/rounds.S \
+
 # Unit tests, on the host: UNIT_NAME lists the sources of program NAME, UNIT_NAME_FLAGS its flags
 # (default: -Itests/unit -Ihypervisor -DUNIT_TEST).
 UNIT_TESTS := \
@@ -254,6 +263,7 @@ ROOT_FLAGS := $(TASK_FLAGS) -Itasks/root
 CONSOLE_FLAGS := $(TASK_FLAGS) -Itasks/console
 VMM_FLAGS := $(TASK_FLAGS) -Ivmm
 GUEST_FLAGS := $(TASK_FLAGS) -Itests/guest
+BENCH_FLAGS := $(TASK_FLAGS) -Itests/bench
 HOST_FLAGS := $(COMMON) -O1
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LINK := -nostdlib -static -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
@@ -280,6 +290,7 @@ $(eval $(call compile,tasks/root,$$(ROOT_FLAGS)))
 $(eval $(call compile,tasks/console,$$(CONSOLE_FLAGS)))
 $(eval $(call compile,vmm,$$(VMM_FLAGS)))
 $(eval $(call compile,tests/guest,$$(GUEST_FLAGS)))
+$(eval $(call compile,tests/bench,$$(BENCH_FLAGS)))
 
 # ---- Hypervisor ----------------------------------------------------------------------------------------------
 
@@ -321,6 +332,7 @@ $(eval $(call task,$(ROOT),$(ROOT_SRC)))
 $(eval $(call task,$(CONSOLE),$(CONSOLE_SRC)))
 $(eval $(call task,$(VMM),$(VMM_SRC)))
 $(foreach t,$(GUEST_TASKS),$(eval $(call task,$(B)/tests/guest/$(t).elf,tests/guest/$(t).c $(GUEST_$(t)))))
+$(foreach t,$(BENCH_TASKS),$(eval $(call task,$(B)/tests/bench/$(t).elf,$(BENCH_$(t)))))
 
 # The tiny guest is a bzImage of its own, for vCPUs instead of threads.
 TINYGUEST := $(B)/tests/guest/tinyguest.bin
@@ -359,6 +371,7 @@ ISOS := \
 	bad \
 	bench \
 	calltest \
+	ipcnative \
 	load \
 	many \
 	panic \
@@ -369,6 +382,8 @@ ISOS := \
 ISO_LINUX := console=$(CONSOLE) vmm=$(VMM) bzImage=$(BZIMAGE) initramfs=$(INITRAMFS)
 ISO_calltest := console=$(CONSOLE) calltest=$(B)/tests/guest/calltest.elf
 ISO_calltest_VIDEO := text
+ISO_ipcnative := console=$(CONSOLE) native=$(B)/tests/bench/native.elf
+ISO_ipcnative_VIDEO := text
 ISO_stress := console=$(CONSOLE) stress=$(B)/tests/guest/stress.elf
 ISO_stress_VIDEO := text
 ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)
@@ -444,10 +459,21 @@ test: deps ## all tests
 
 # ---- Bench ---------------------------------------------------------------------------------------------------
 
-.PHONY: bench
-bench: deps ## measure against budgets
+# Counts instructions in QEMU.
+COUNTER := $(B)/tests/bench/counter.so
+$(COUNTER): tests/bench/counter.c tests/bench/bench.h Makefile
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $<"
+	$(Q)$(CC) $(HOST_FLAGS) -O2 -fPIC -fvisibility=hidden -shared -o $@ $<
+
+.PHONY: bench bench-ipc
+bench: deps bench-ipc ## measure against budgets
 	$(BUILD) $(B)/iso/bench.iso
 	$(Q)tests/bench/boot $(B)/iso/bench.iso $(BZIMAGE) $(INITRAMFS) $(B)/bench
+
+bench-ipc: ## only the paths of communication (TRACE=path: its instructions, one by one)
+	$(BUILD) $(B)/iso/ipcnative.iso $(COUNTER)
+	$(Q)tests/bench/run $(B) $(if $(TRACE),--trace $(TRACE))
 
 # ---- The rest ------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The rounds that are measured. Only instructions between `round_begin` and `round_end` count; those around them, for
+ * reading the clock, are the same in each kind of round, and so in round_empty, whose ticks are subtracted. call,
+ * reply and wait lose all registers but the stack pointer, so what must stay is on the stack: a pointer to struct
+ * bench_rounds.
+ */
+#include "bench.h"
+
+#define CALL_reply 2
+
+/* With rbp = the rounds: takes the time. Keeps all but rax, rcx and rdx. */
+.macro round_begin
+    mov ROUNDS_PMC(%rbp), %rcx
+    cmp $-1, %rcx
+    je 2f
+    lfence
+    rdpmc
+    shl $32, %rdx
+    or %rdx, %rax
+    mov %rax, ROUNDS_START_INSTRUCTIONS(%rbp)
+2:  lfence
+    rdtsc
+    lfence
+    shl $32, %rdx
+    or %rdx, %rax
+    mov %rax, ROUNDS_START(%rbp)
+    bench_mark BENCH_MARK_BEGIN
+.endm
+
+/* Takes the time again and writes down the difference. Leaves status and result 2 in rax and rdx. */
+.macro round_end
+    bench_mark BENCH_MARK_END
+    mov %rax, %rbx
+    mov %rdx, %r12
+    rdtscp
+    lfence
+    shl $32, %rdx
+    or %rdx, %rax
+    mov (%rsp), %rbp
+    sub ROUNDS_START(%rbp), %rax
+    mov ROUNDS_TICKS(%rbp), %rcx
+    mov %rax, (%rcx)
+    addq $8, ROUNDS_TICKS(%rbp)
+    mov ROUNDS_PMC(%rbp), %rcx
+    cmp $-1, %rcx
+    je 3f
+    rdpmc
+    shl $32, %rdx
+    or %rdx, %rax
+    sub ROUNDS_START_INSTRUCTIONS(%rbp), %rax
+    mov ROUNDS_INSTRUCTIONS(%rbp), %rcx
+    mov %rax, (%rcx)
+    addq $8, ROUNDS_INSTRUCTIONS(%rbp)
+3:  mov %rbx, %rax
+    mov %r12, %rdx
+.endm
+
+.macro rounds_function name
+    .globl \name
+    .type \name, @function
+\name:
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    push %rdi
+    mov %rdi, %rbp
+1:
+.endm
+
+.macro rounds_end
+    decq ROUNDS_LEFT(%rbp)
+    jnz 1b
+    pop %rdi
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    ret
+.endm
+
+    .text
+
+rounds_function round_empty
+    round_begin
+    round_end
+rounds_end
+
+/* One system call without arguments. User part: 1. */
+rounds_function round_syscall
+    mov ROUNDS_WORD(%rbp), %rdi
+    xor %r10d, %r10d
+    round_begin
+    syscall
+    round_end
+    or %rax, ROUNDS_FAILED(%rbp)
+rounds_end
+
+/* A call with four words, each of which must come back changed. User part: 2. */
+rounds_function round_words
+    mov ROUNDS_WORD(%rbp), %rdi
+    mov ROUNDS_LEFT(%rbp), %rsi
+    mov $0x2222, %r8d
+    mov $0x3333, %r9d
+    xor %r10d, %r10d
+    round_begin
+    mov $0x1111, %edx
+    syscall
+    round_end
+    or %rax, ROUNDS_FAILED(%rbp)
+    sub $1, %rsi
+    sub ROUNDS_LEFT(%rbp), %rsi
+    sub $0x1111 + 2, %rdx
+    sub $0x2222 + 3, %r8
+    sub $0x3333 + 4, %r9
+    or %rsi, %rdx
+    or %r8, %rdx
+    or %r9, %rdx
+    or %rdx, ROUNDS_FAILED(%rbp)
+rounds_end
+
+/* signal(word), then wait(word2). User part: 5. */
+rounds_function round_ping
+    mov ROUNDS_WORD(%rbp), %rdi
+    round_begin
+    syscall
+    or %rax, ROUNDS_FAILED(%rbp)
+    mov ROUNDS_WORD2(%rbp), %rdi
+    mov $-1, %rsi
+    syscall
+    round_end
+    sub $1, %rsi /* the bits that came */
+    or %rsi, %rax
+    or %rax, ROUNDS_FAILED(%rbp)
+rounds_end
+
+/* signal(word), then what came is taken with wait(word2), of which the time is not measured. User part: 1. */
+rounds_function round_signal
+    mov ROUNDS_WORD(%rbp), %rdi
+    round_begin
+    syscall
+    round_end
+    or %rax, ROUNDS_FAILED(%rbp)
+    mov ROUNDS_WORD2(%rbp), %rdi
+    mov $-1, %rsi
+    syscall
+    mov (%rsp), %rbp
+    sub $1, %rsi
+    or %rsi, %rax
+    or %rax, ROUNDS_FAILED(%rbp)
+rounds_end
+
+/* Makes a mapping with word2, and revokes it with word. User part: 1. */
+rounds_function round_revoke
+    mov ROUNDS_WORD2(%rbp), %rdi
+    mov ROUNDS_ARG1(%rbp), %rsi
+    mov ROUNDS_ARG2(%rbp), %rdx
+    mov ROUNDS_ARG3(%rbp), %r8
+    syscall
+    or %rax, ROUNDS_FAILED(%rbp)
+    mov ROUNDS_WORD(%rbp), %rdi
+    round_begin
+    syscall
+    round_end
+    or %rax, ROUNDS_FAILED(%rbp)
+rounds_end
+
+/* uint64_t bench_calibrate_loop(uint64_t n): ticks of 2 * n instructions, and some more */
+    .globl bench_calibrate_loop
+bench_calibrate_loop:
+    lfence
+    rdtsc
+    lfence
+    shl $32, %rdx
+    or %rdx, %rax
+    mov %rax, %rsi
+1:  dec %rdi
+    jnz 1b
+    rdtscp
+    lfence
+    shl $32, %rdx
+    or %rdx, %rax
+    sub %rsi, %rax
+    ret
+
+/*
+ * What the other side runs: in this domain, and copied into another one. rsi, rdx, r8, r9 and r10 hold the message
+ * when a call enters, and are the reply as they are.
+ */
+    .globl partner_begin, partner_end, partner_reply, partner_words, partner_pong, partner_spin
+partner_begin:
+
+/* User part: 2. */
+partner_reply:
+    mov $CALL_reply, %edi
+    syscall
+    ud2
+
+/* Changes each word. User part: 6. */
+partner_words:
+    add $1, %rsi
+    add $2, %rdx
+    add $3, %r8
+    add $4, %r9
+    mov $CALL_reply, %edi
+    syscall
+    ud2
+
+/* Answers each signal with one; event 16 comes, 17 goes. User part of a round: 6. */
+partner_pong:
+    movabs $4 + (16 << 32), %rdi
+    mov $-1, %rsi
+    syscall
+    movabs $3 + (17 << 32), %rdi
+    syscall
+    jmp partner_pong
+
+partner_spin:
+    pause
+    jmp partner_spin
+
+partner_end:
+
+    .section .note.GNU-stack, "", @progbits
