@@ -53,7 +53,8 @@ struct cpu {
     u64 pml4;                /* host-physical: the boot PML4 of this CPU, for idling without a domain */
     u64 kernel_pdpt;         /* host-physical: this CPU's PML4[511] target */
     struct domain *io_domain; /* whose I/O bitmap is in the TSS pages, NULL: none; see io.c */
-    void *virt;              /* virt_ops: per-CPU data (VMCB of the host, VMXON region) */
+    void *virt;              /* virt_ops: per-CPU data */
+    bool guest_left;         /* virt->leave() is due before threads run */
 };
 
 extern struct cpu cpu; /* this CPU's */

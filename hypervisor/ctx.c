@@ -315,6 +315,8 @@ void ctx_kill(struct ctx *c)
     c->state = CTX_STOPPED;
     ctx_unblock(c);
     fpu_forget(c);
+    if (ctx_is_vcpu(c))
+        vcpu_forget(vcpu_of(c));
     if (cpu.current == c)
         cpu.current = NULL;
     cpu_hazard(HAZARD_RESCHED);

@@ -35,6 +35,8 @@ void domain_load(struct domain *d)
     domain_load_tables(d, domain_choose(d));
     cpu.domain = d;
     io_unload();
+    if (cpu.guest_left && !d->guest)
+        virt->leave();
 }
 
 void domain_refresh(void)

@@ -212,7 +212,7 @@ static void root_write_info(void)
     };
 
     if (virt)
-        info.features = virt == &svm_ops ? CB_FEATURE_SVM | CB_FEATURE_NESTED : 0;
+        info.features = virt->features;
     else
         log_format(info.no_vcpu, sizeof(info.no_vcpu), "%s", virt_missing);
     memcpy(info.command_line, boot.command_line, sizeof(info.command_line));

@@ -2,6 +2,8 @@
 /* AMD-V: what the machine can do, turning it on, and a vCPU's VMCB. APM 2, chapter 15. */
 #include "svm.h"
 
+#include <corbel/boot.h>
+
 #include "account.h"
 #include "bootmem.h"
 #include "cpu.h"
@@ -55,7 +57,7 @@ static const char *svm_refusal(void)
 {
     if (cpuid(0x80000000u, 0).eax < SVM_CPUID || !(cpuid(0x80000001u, 0).ecx & CPUID_80000001_ECX_SVM))
         return cpuid(1, 0).ecx & CPUID_1_ECX_VMX ? "VT-x is not supported yet, and this is no AMD processor"
-                                                 : "the processor has no hardware virtualization";
+                                                 : virt_absent;
     if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
         return "AMD-V is turned off in the firmware's set-up";
     if (!(cpuid(SVM_CPUID, 0).edx & SVM_EDX_NP))
@@ -144,6 +146,7 @@ static void svm_enable_interrupts(struct vcpu *v)
 
 const struct virt_ops svm_ops = {
     .name = "AMD-V",
+    .features = CB_FEATURE_SVM | CB_FEATURE_NESTED,
     .format = SPACE_NPT,
     .probe = svm_probe,
     .cpu_init = svm_cpu_init,

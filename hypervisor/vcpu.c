@@ -217,6 +217,12 @@ bool vcpu_kill(struct vcpu *v)
     return true;
 }
 
+void vcpu_forget(struct vcpu *v)
+{
+    if (virt->vcpu_forget)
+        virt->vcpu_forget(v);
+}
+
 void vcpu_free(struct vcpu *v)
 {
     vcpu_release(v);

@@ -62,7 +62,7 @@ struct vcpu {
     struct cb_event_page *page;   /* direct map; hostile */
     struct list events;           /* tree_lock: events bound to it */
     u64 counters[CB_VCPU_COUNTER_COUNT];
-    void *hw;                     /* backend: direct map, one page (VMCB, VMCS) */
+    void *hw;                     /* backend: direct map, one page */
 };
 _Static_assert(sizeof(struct vcpu) <= 1984, "fits a size class of accounts");
 
@@ -108,6 +108,9 @@ void vcpu_announce_entry(struct vcpu *v);  /* mode becomes VCPU_INSIDE */
  */
 void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out);
 void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in);
+
+/* Home CPU: v has died. */
+void vcpu_forget(struct vcpu *v);
 
 /*
  * reap.c, tree_lock held. Kill: one step of cutting it off from all that leads to it; true when done. Free: a grace

@@ -5,13 +5,21 @@
 #include "log.h"
 
 const struct virt_ops *virt;
-const char *virt_missing;
+const char *virt_missing = virt_absent;
+const char virt_absent[] = "the processor has no hardware virtualization";
+
+static const struct virt_ops *const backends[] = { &svm_ops };
 
 void virt_probe(void)
 {
-    virt_missing = svm_ops.probe();
-    if (!virt_missing)
-        virt = &svm_ops;
+    for (unsigned i = 0; i < ARRAY_SIZE(backends) && !virt; i++) {
+        const char *refusal = backends[i]->probe();
+
+        if (!refusal)
+            virt = backends[i];
+        else if (refusal != virt_absent)
+            virt_missing = refusal;
+    }
 }
 
 void virt_cpu_init(void)

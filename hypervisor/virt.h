@@ -24,12 +24,19 @@ enum virt_exit {
 
 struct virt_ops {
     const char *name;
+    u64 features;              /* CB_FEATURE_* */
     enum space_format format;  /* of guest-physical spaces */
     const char *(*probe)(void); /* boot CPU: NULL: usable; else why not, in at most 63 characters */
     bool (*cpu_init)(void);    /* this CPU: turn it on, set cpu.virt, cpu.asids. False: refused */
     /* allocates v->hw from the vCPU's account, power-up state. False: exhausted. tree_lock held */
     bool (*vcpu_init)(struct vcpu *v);
     void (*vcpu_free)(struct vcpu *v); /* tree_lock held */
+    void (*vcpu_forget)(struct vcpu *v); /* its home CPU: v has died, drop what the CPU keeps of it. NULL: nothing */
+    /*
+     * This CPU, before threads run again: called if run() has set cpu.guest_left, which says that what threads need
+     * is not all in the registers. NULL: never set.
+     */
+    void (*leave)(void);
     /*
      * Enters the guest until it exits, under the translation tag v->tag; injects v->inject, opens an interrupt
      * window if v->want_window. Returns the class: CB_EXIT_* or VIRT_EXIT_*; v->qual[], v->insn_len filled in, what
@@ -46,6 +53,7 @@ struct virt_ops {
 
 extern const struct virt_ops *virt;    /* NULL: no vCPUs on this machine */
 extern const char *virt_missing;       /* then: why not, in words */
+extern const char virt_absent[];       /* ... if there is no trace of it: what each probe() says then */
 extern const struct virt_ops svm_ops;
 
 /* Boot CPU, before the others start: finds out what the hardware can do. Then each CPU: turns it on. */
