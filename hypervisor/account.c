@@ -7,17 +7,7 @@
 #include "space.h"
 #include "kstring.h"
 
-/* A page cut into equal blocks; this header is its first 64 bytes. On its account's list while it has free blocks. */
-struct slab {
-    struct slab *next, *prev;
-    void *free;  /* list through the first word of each free block */
-    u32 class;
-    u32 used;    /* blocks in use */
-    u64 reserved[4];
-};
-_Static_assert(sizeof(struct slab) == 64, "blocks are aligned to cache lines");
-
-static const u16 class_size[ACCOUNT_CLASSES] = { 64, 128, 256, 512, 960, 1984, 4032 };
+static const u16 class_size[ACCOUNT_CLASSES] = ACCOUNT_CLASS_SIZES;
 
 static bool account_has_page(const struct account *a)
 {

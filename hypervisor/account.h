@@ -12,8 +12,19 @@
 #include "object.h"
 #include "types.h"
 
-#define ACCOUNT_CLASSES 7u /* sizes of blocks: account.c */
+#define ACCOUNT_CLASSES 7u
+#define ACCOUNT_CLASS_SIZES { 64, 128, 256, 512, 960, 1984, 4032 } /* of blocks */
 #define ACCOUNT_GRANULES_MAX 4096u /* 2 MiB granules in a top account: 8 GiB */
+
+/* A page cut into equal blocks; this header is its first 64 bytes. On its account's list while it has free blocks. */
+struct slab {
+    struct slab *next, *prev;
+    void *free;  /* list through the first word of each free block */
+    u32 class;
+    u32 used;    /* blocks in use */
+    u64 reserved[4];
+};
+_Static_assert(sizeof(struct slab) == 64, "blocks are aligned to cache lines");
 
 struct account {
     struct object obj;       /* .account: the parent, NULL for a top account */
