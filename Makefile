@@ -234,6 +234,18 @@ UNIT_virtio_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_virtqueue := tests/unit/test_virtqueue.c tests/unit/test_virtqueue_cursor.c tests/unit/ring.c vmm/virtqueue.c
 UNIT_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 
+# What reads the hypervisor's structures in a dump of a machine's memory.
+DUMP_SRC := \
+	tests/dump/accounts.c \
+	tests/dump/check.c \
+	tests/dump/corrupt.c \
+	tests/dump/cpus.c \
+	tests/dump/dump.c \
+	tests/dump/mappings.c \
+	tests/dump/objects.c \
+	tests/dump/things.c \
+	tests/dump/tree.c \
+
 # Drivers of QEMU and Bochs.
 SYSTEM_SRC := \
 	tests/system/bad.c \
@@ -364,6 +376,22 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit,$(t))))
 .PHONY: unit
 unit: $(UNIT_TESTS:%=$(B)/unit/%/test) ## build and run the unit tests
 	$(Q)for t in $(UNIT_TESTS); do echo "  UNIT    $$t"; $(B)/unit/$$t/test || exit 1; done
+
+# ---- Dumps ---------------------------------------------------------------------------------------------------
+
+CHECK_DUMP := $(B)/tests/dump/check-dump
+
+$(B)/tests/dump/%.o: tests/dump/%.c Makefile
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $<"
+	$(Q)$(CC) $(HOST_FLAGS) -iquote hypervisor -DUNIT_TEST -c -o $@ $<
+$(CHECK_DUMP): $(call objects,$(DUMP_SRC))
+	@echo "  HOSTLD  $@"
+	$(Q)$(CC) -o $@ $^
+
+.PHONY: check-dump
+check-dump: $(CHECK_DUMP) $(HYPERVISOR) ## check the hypervisor's structures in a dump of memory: DUMP=FILE
+	$(if $(DUMP),,$(error say which: make check-dump DUMP=FILE))$(CHECK_DUMP) $(HYPERVISOR) $(DUMP)
 
 # ---- ISOs: boot/NAME.dts is the manifest of build/iso/NAME.iso, ISO_NAME its modules -------------------------
 
