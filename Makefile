@@ -167,8 +167,17 @@ BENCH_TASKS := \
 
 BENCH_native := \
 	tests/bench/bench.c \
+	tests/bench/clock.S \
 	tests/bench/native.c \
 	tests/bench/native/rounds.S \
+
+# A guest of its own, for the normal VMM.
+BENCH_GUEST := \
+	tests/bench/bench.c \
+	tests/bench/clock.S \
+	tests/bench/guest.c \
+	tests/bench/guest/entry.S \
+	tests/bench/guest/rounds.S \
 
 # Unit tests, on the host: UNIT_NAME lists the sources of program NAME, UNIT_NAME_FLAGS its flags
 # (default: -Itests/unit -Ihypervisor -DUNIT_TEST).
@@ -346,6 +355,13 @@ $(eval $(call task,$(VMM),$(VMM_SRC)))
 $(foreach t,$(GUEST_TASKS),$(eval $(call task,$(B)/tests/guest/$(t).elf,tests/guest/$(t).c $(GUEST_$(t)))))
 $(foreach t,$(BENCH_TASKS),$(eval $(call task,$(B)/tests/bench/$(t).elf,$(BENCH_$(t)))))
 
+BENCHGUEST := $(B)/tests/bench/guest.bin
+$(BENCHGUEST): $(call objects,$(BENCH_GUEST)) $(LIBCORBEL) tests/bench/guest/guest.ld
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LINK) -Wl,-T,tests/bench/guest/guest.ld -o $(@:.bin=.elf) $(filter %.o,$^) \
+		-Wl,--start-group $(LIBCORBEL) $(LIBFDT) -Wl,--end-group
+	$(Q)objcopy -O binary -j .header -j .text $(@:.bin=.elf) $@
+
 # The tiny guest is a bzImage of its own, for vCPUs instead of threads.
 TINYGUEST := $(B)/tests/guest/tinyguest.bin
 guest: $(TINYGUEST)
@@ -399,6 +415,7 @@ ISOS := \
 	bad \
 	bench \
 	calltest \
+	ipcguest \
 	ipcnative \
 	load \
 	many \
@@ -410,6 +427,8 @@ ISOS := \
 ISO_LINUX := console=$(CONSOLE) vmm=$(VMM) bzImage=$(BZIMAGE) initramfs=$(INITRAMFS)
 ISO_calltest := console=$(CONSOLE) calltest=$(B)/tests/guest/calltest.elf
 ISO_calltest_VIDEO := text
+ISO_ipcguest := console=$(CONSOLE) vmm=$(VMM) guest=$(BENCHGUEST)
+ISO_ipcguest_VIDEO := text
 ISO_ipcnative := console=$(CONSOLE) native=$(B)/tests/bench/native.elf
 ISO_ipcnative_VIDEO := text
 ISO_stress := console=$(CONSOLE) stress=$(B)/tests/guest/stress.elf
@@ -500,7 +519,7 @@ bench: deps bench-ipc ## measure against budgets
 	$(Q)tests/bench/boot $(B)/iso/bench.iso $(BZIMAGE) $(INITRAMFS) $(B)/bench
 
 bench-ipc: ## only the paths of communication (TRACE=path: its instructions, one by one)
-	$(BUILD) $(B)/iso/ipcnative.iso $(COUNTER)
+	$(BUILD) $(B)/iso/ipcnative.iso $(B)/iso/ipcguest.iso $(COUNTER)
 	$(Q)tests/bench/run $(B) $(if $(TRACE),--trace $(TRACE))
 
 # ---- The rest ------------------------------------------------------------------------------------------------

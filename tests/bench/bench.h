@@ -4,7 +4,8 @@
  * and a line about them that people and tests/bench/run can read. docs/bench.md says what is counted.
  *
  * Marks are instructions that do nothing, known by their bytes to the instruction counter (counter.c) that
- * tests/bench/run loads into QEMU: BEGIN and END stand around what is measured; PATH ends the rounds of a path.
+ * tests/bench/run loads into QEMU: BEGIN and END stand around what is measured; THERE is where a signal
+ * arrives, in the middle of it; PATH ends the rounds of a path.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -16,6 +17,7 @@
 #define BENCH_MARK_BEGIN 1
 #define BENCH_MARK_END 2
 #define BENCH_MARK_PATH 3
+#define BENCH_MARK_THERE 4
 
 /* Offsets in struct bench_rounds, for rounds.S. */
 #define ROUNDS_LEFT 0

@@ -7,10 +7,11 @@
  *
  * FIRST and LAST are addresses in hexadecimal: what runs between them is a guest's. FILE gets a line for each path:
  *
- *   path INDEX ROUNDS KERNEL USER GUEST SAME : ADDRESS ...
+ *   path INDEX ROUNDS KERNEL USER GUEST THERE SAME : ADDRESS ...
  *
- * These are the counts that most rounds have in common, SAME is the number of those rounds, and the addresses are all
- * instructions of one of them, in the order in which they ran. INDEX -1 is what warmed up before path 0, and so on:
+ * These are the counts that most rounds have in common (THERE: kernel, up to the first mark of that name, 0 if there is
+ * none), SAME is the number of those rounds, and the addresses are all instructions of one of them, in the order in
+ * which they ran. INDEX -1 is what warmed up before path 0, and so on:
  * see bench.c.
  *
  * An instruction that leaves the guest counts as one of the guest's, though it does not retire.
@@ -49,7 +50,7 @@ EXPORT const int qemu_plugin_version = 1;
 #define TRACE_MAX 65536u
 #define KINDS_MAX 1024u /* different counts within one path; those beyond are not told apart */
 
-enum place { KERNEL, USER, GUEST, PLACES };
+enum place { KERNEL, USER, GUEST, THERE, PLACES };
 
 struct counts {
     uint64_t at[PLACES];
@@ -97,8 +98,9 @@ static void end_path(void)
         if (kinds[i].rounds > most->rounds)
             most = &kinds[i];
     /* Warming up and measuring take turns, and so do their indices. */
-    fprintf(out, "path %d %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " :", path % 2 ? path / 2 : -1,
-            rounds, most->at[KERNEL], most->at[USER], most->at[GUEST], most->rounds);
+    fprintf(out, "path %d %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " :",
+            path % 2 ? path / 2 : -1,
+            rounds, most->at[KERNEL], most->at[USER], most->at[GUEST], most->at[THERE], most->rounds);
     for (size_t i = 0; i < most->trace_length && path % 2; i++)
         fprintf(out, " %" PRIx64, most->trace[i]);
     fprintf(out, "\n");
@@ -136,6 +138,10 @@ static void on_mark(unsigned cpu, void *kind)
         if (counting)
             end_round();
         break;
+    case BENCH_MARK_THERE:
+        if (counting && now.at[THERE] == 0)
+            now.at[THERE] = now.at[KERNEL];
+        break;
     case BENCH_MARK_PATH:
         end_path();
         break;
@@ -153,7 +159,7 @@ static uint64_t mark_of(const struct qemu_plugin_insn *insn)
         return 0;
     memcpy(&number, bytes + sizeof(nopl), sizeof(number));
     number -= BENCH_MARK_BASE;
-    return number <= BENCH_MARK_PATH ? number : 0;
+    return number <= BENCH_MARK_THERE ? number : 0;
 }
 
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)

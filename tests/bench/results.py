@@ -26,14 +26,14 @@ def read_lines(text):
 
 
 def read_counts(text):
-    """The counter's file: {index: {kernel, user, guest, rounds, same, trace}}."""
+    """The counter's file: {index: {kernel, user, guest, there, rounds, same, trace}}."""
     counts = {}
     for line in text.splitlines():
         head, _, trace = line.partition(":")
-        index, rounds, kernel, user, guest, same = (int(n) for n in head.split()[1:])
+        index, rounds, kernel, user, guest, there, same = (int(n) for n in head.split()[1:])
         if index >= 0:
-            counts[index] = {"kernel": kernel, "user": user, "guest": guest, "rounds": rounds, "same": same,
-                             "trace": [int(a, 16) for a in trace.split()]}
+            counts[index] = {"kernel": kernel, "user": user, "guest": guest, "there": there, "rounds": rounds,
+                             "same": same, "trace": [int(a, 16) for a in trace.split()]}
     return counts
 
 
@@ -54,13 +54,13 @@ def join(output, counts, unretired):
         if count is None:
             raise Bad(f"{name}: the counter has no path {path['index']}")
         whole = count["kernel"] + count["user"] + count["guest"] - unretired.get(name, 0)
-        if whole + path.get("reading", 0) != path["median"]:
+        if whole != path["median"]:
             raise Bad(f"{name}: the clock says {path['median']} instructions, the counter {whole}")
         if path.get("user", count["user"]) != count["user"]:
             raise Bad(f"{name}: {path['user']} instructions at user level were expected, {count['user']} counted")
         if count["same"] * 2 < count["rounds"]:
             raise Bad(f"{name}: only {count['same']} of {count['rounds']} rounds are alike")
-        path.update({k: count[k] for k in ("kernel", "user", "guest", "same")})
+        path.update({k: count[k] for k in ("kernel", "user", "guest", "there", "same")})
     return paths
 
 
