@@ -54,6 +54,7 @@ HYPERVISOR_SRC := \
 	hypervisor/portal.c \
 	hypervisor/reap.c \
 	hypervisor/regs.c \
+	hypervisor/remote.c \
 	hypervisor/root.c \
 	hypervisor/runqueue.c \
 	hypervisor/sched.c \
@@ -252,6 +253,7 @@ DUMP_SRC := \
 	tests/dump/dump.c \
 	tests/dump/mappings.c \
 	tests/dump/objects.c \
+	tests/dump/remote.c \
 	tests/dump/things.c \
 	tests/dump/tree.c \
 

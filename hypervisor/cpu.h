@@ -40,7 +40,7 @@ struct cpu {
     u64 armed;               /* deadline in the hardware timer, UINT64_MAX: none */
     struct timerq timers;
     struct runqueue runqueue;
-    struct lock post_lock;   /* posts, and post_ops and post_next of the contexts that live here */
+    struct lock post_lock;   /* posts, post_ops and post_next of the contexts that live here; remote.c */
     struct ctx *posts;       /* contexts with posted work */
     struct list grace_waiters;   /* ctx->grace_node */
     _Atomic u32 grace_waiting;   /* how many those are */

@@ -106,6 +106,10 @@ static void ctx_run_post(struct ctx *c, u32 ops)
         ctx_abort(c);
     if (ops & CTX_OP_PORTAL_GONE)
         ctx_portal_gone(c);
+    if (ops & CTX_OP_CALLED)
+        remote_called(c);
+    if (ops & CTX_OP_REPLIED)
+        remote_finish(c);
     if (ops & CTX_OP_RECALL)
         ctx_recall(c);
 }
@@ -214,6 +218,7 @@ static void ctx_leave_callee(struct ctx *c)
 {
     ctx_unlink_chain(c);
     if (c->state == CTX_CALLING) {
+        ctx_unblock(c->callee); /* its own scheduling context takes over (remote_next()) */
         c->callee->caller = NULL;
         c->callee->portal = NULL;
         c->callee = NULL;
@@ -241,6 +246,10 @@ void ctx_abort(struct ctx *c)
         if (c->partner_is_exit)
             return;
         ctx_leave_callee(c);
+        break;
+    case CTX_REMOTE:
+        if (!remote_leave(c))
+            return;
         break;
     default: return;
     }
@@ -276,6 +285,8 @@ void ctx_drop_callers(struct ctx *c)
         struct ctx *caller = c->caller;
 
         ctx_drop_waiters(c);
+        if (c->state == CTX_STOPPED && !ctx_is_vcpu(c))
+            remote_stop(c);
         /* A handler that stops for want of another one leaves its own caller in the lurch. */
         c = caller && !ctx_lose_callee(caller, "has died") ? caller : NULL;
     }
@@ -287,8 +298,8 @@ void ctx_drop_callers(struct ctx *c)
  */
 void ctx_stop(struct ctx *c)
 {
-    ctx_drop_callers(c);
     c->state = CTX_STOPPED;
+    ctx_drop_callers(c);
     cpu.current = NULL;
 }
 
@@ -303,6 +314,7 @@ void ctx_kill(struct ctx *c)
     case CTX_GRACE: grace_leave(c); break;
     case CTX_CALLING:
     case CTX_HELPING: ctx_leave_callee(c); break;
+    case CTX_REMOTE: remote_leave(c); break;
     default: break;
     }
     timerq_remove(&cpu.timers, &c->timer);

@@ -18,6 +18,7 @@
 #include "list.h"
 #include "object.h"
 #include "regs.h"
+#include "remote.h"
 #include "timerq.h"
 
 struct cb_utcb;
@@ -34,6 +35,7 @@ enum ctx_state {
     CTX_IDLE,     /* handler: waits for a call */
     CTX_CALLING,  /* in a call: `callee` works for it */
     CTX_HELPING,  /* waits until the handler `callee` is free, to make its call (again); its scheduling context helps */
+    CTX_REMOTE,   /* in a call to a handler on another CPU: `remote` */
     CTX_WAITING,  /* on `event`, or (vCPU) halted until an upcall */
     CTX_GRACE,    /* in revoke: waits for a grace period, then makes the call again */
     CTX_STOPPED,  /* for good: a fault or exit that nobody handles; or killed */
@@ -47,7 +49,9 @@ enum ctx_state {
 #define CTX_OP_UNSCHED 0x10u /* its scheduling context is dying */
 #define CTX_OP_EVENT_GONE 0x20u /* the event waited on is dying */
 #define CTX_OP_PORTAL_GONE 0x40u /* a portal of this handler is dying, perhaps the one that its caller came through */
-#define CTX_OP_WORKING 0x80u /* not an operation: some are being carried out */
+#define CTX_OP_CALLED 0x80u /* somebody on another CPU has queued to call this handler */
+#define CTX_OP_REPLIED 0x100u /* the call to a handler on another CPU is over */
+#define CTX_OP_WORKING 0x200u /* not an operation: some are being carried out */
 
 /*
  * How many handlers may call one another. Behind a wait for a busy handler another chain of that length may begin;
@@ -74,6 +78,7 @@ struct ctx {
     struct cb_utcb *utcb;       /* direct-map address; user level writes it at any time */
     u64 utcb_address;           /* where it is mapped in the domain's space */
     struct event *event;        /* WAITING */
+    struct remote remote;       /* REMOTE */
     struct list helpers;        /* scheduling contexts parked until this context is no longer blocked (sched->node) */
     struct list domain_node;    /* tree_lock: domain->contexts */
     struct timer timer;         /* deadline of a wait; a vCPU's one-shot timer */
@@ -89,6 +94,12 @@ ASSERT_OFFSET(struct ctx, regs, CTX_REGS);
 static inline bool ctx_is_vcpu(const struct ctx *c)
 {
     return c->obj.type == CB_TYPE_VCPU;
+}
+
+/* Any CPU: has it stopped for good? */
+static inline bool ctx_has_stopped(const struct ctx *c)
+{
+    return __atomic_load_n(&c->state, __ATOMIC_RELAXED) == CTX_STOPPED;
 }
 
 /* Prepares the common part of a new context (all memory zeroed before). */

@@ -44,8 +44,7 @@ static void transfer_items(struct ctx *from, struct ctx *to, u32 count)
     to->utcb->delivered = delivered;
 }
 
-/* What of a message is not in registers. */
-static void transfer(struct ctx *from, struct ctx *to, u64 info)
+void ipc_transfer(struct ctx *from, struct ctx *to, u64 info)
 {
     u32 words = CB_INFO_WORDS(info), items = CB_INFO_ITEMS(info);
 
@@ -55,8 +54,8 @@ static void transfer(struct ctx *from, struct ctx *to, u64 info)
         transfer_items(from, to, items);
 }
 
-/* Makes `h` handle what `c` sends, with these registers; everything else of the handler's registers is scrubbed. */
-static void handler_enter(struct ctx *c, struct ctx *h, const struct portal *p, u64 w0, u64 w1, u64 w2, u64 w3, u64 info)
+/* What is not named here is scrubbed. */
+void ipc_enter(struct ctx *h, const struct portal *p, u64 w0, u64 w1, u64 w2, u64 w3, u64 info)
 {
     h->regs = (struct regs){
         .rdi = p->badge,
@@ -72,12 +71,18 @@ static void handler_enter(struct ctx *c, struct ctx *h, const struct portal *p, 
         .cs = SEL_USER_CODE,
         .ss = SEL_USER_DATA,
     };
+    thread_of(h)->handled++;
+}
+
+/* Makes `h` handle what `c` sends. */
+static void handler_enter(struct ctx *c, struct ctx *h, const struct portal *p, u64 w0, u64 w1, u64 w2, u64 w3, u64 info)
+{
+    ipc_enter(h, p, w0, w1, w2, w3, info);
     h->caller = c;
     h->portal = p;
     h->state = CTX_READY;
     c->callee = h;
     c->state = CTX_CALLING;
-    thread_of(h)->handled++;
     cpu.current = h;
 }
 
@@ -118,7 +123,7 @@ static bool chain_full(const struct ctx *c)
 status_t ipc_call(struct regs *r)
 {
     struct ctx *c = cpu.current, *h;
-    const struct portal *p;
+    struct portal *p;
     struct thread *t;
     u64 word, info = r->r10;
     status_t status = call_lookup(CALL_SEL(r), CB_TYPE_PORTAL, CB_RIGHT_CALL, 0, &word);
@@ -131,7 +136,7 @@ status_t ipc_call(struct regs *r)
     if (!info_valid(info) || CB_INFO_GROUPS(info))
         return FAULT(BAD_PARAM, 5);
     if (p->cpu != cpu.id)
-        return FAULT(BAD_CPU, 0);
+        return remote_call(c, p);
     t = portal_handler(p);
     if (!t || t->ctx.state == CTX_STOPPED)
         return FAULT(ABORTED, 0);
@@ -147,7 +152,7 @@ status_t ipc_call(struct regs *r)
     if (!ctx_is_vcpu(c))
         thread_of(c)->calls++;
     if (info)
-        transfer(c, h, info);
+        ipc_transfer(c, h, info);
     handler_enter(c, h, p, r->rsi, r->rdx, r->r8, r->r9, info);
     return CALL_BLOCKED;
 }
@@ -206,7 +211,7 @@ static void reply_state(struct ctx *h, struct ctx *c, u32 groups)
 static void reply_message(struct ctx *h, struct ctx *c, const struct regs *r)
 {
     if (r->r10)
-        transfer(h, c, r->r10);
+        ipc_transfer(h, c, r->r10);
     c->regs.rsi = r->rsi;
     c->regs.rdx = r->rdx;
     c->regs.r8 = r->r8;
@@ -224,15 +229,16 @@ status_t ipc_reply(struct regs *r)
         return FAULT(BAD_CALL, 0);
     if (CALL_FLAGS(r))
         return FAULT(BAD_PARAM, 0);
-    if (!info_valid(r->r10) || (groups && c && !c->partner_is_exit))
+    if (!info_valid(r->r10) || (groups && (c ? !c->partner_is_exit : remote_serving(thread_of(h)))))
         return FAULT(BAD_PARAM, 5);
     h->state = CTX_IDLE;
     h->caller = NULL;
     h->portal = NULL;
     cpu.current = NULL;
-    if (!c)
+    if (!c) {
+        remote_reply(h, r);
         return CALL_BLOCKED;
-
+    }
     c->callee = NULL;
     c->state = CTX_READY;
     if (c->partner_is_exit) {

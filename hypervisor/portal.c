@@ -42,6 +42,7 @@ static status_t portal_create_locked(struct regs *r)
     p->badge = r->r8;
     p->groups = (u32)r->r9;
     p->cpu = t->ctx.cpu;
+    list_init(&p->callers);
     list_append(&t->portals, &p->node);
     call_install(dst, &p->obj, 0);
     return CB_OK;
@@ -52,12 +53,15 @@ status_t portal_create(struct regs *r)
     return call_locked(r, portal_create_locked);
 }
 
-void portal_kill(struct portal *p)
+bool portal_kill(struct portal *p)
 {
+    if (!remote_close_portal(p))
+        return false;
     if (!p->handler)
-        return;
+        return true;
     list_remove(&p->node);
     ctx_post(&p->handler->ctx, CTX_OP_PORTAL_GONE);
+    return true;
 }
 
 void portal_orphan(struct portal *p)

@@ -17,6 +17,7 @@ struct portal {
     u32 groups;             /* constant: register groups wanted in exits and exceptions */
     u32 cpu;                /* constant: the handler's */
     struct list node;       /* tree_lock: thread->portals */
+    struct list callers;    /* remote.c: contexts of other CPUs that call through it */
 };
 
 /* Who answers calls through it, NULL: nobody any more. The pointer stays valid until this CPU leaves the kernel. */
@@ -26,12 +27,19 @@ static inline struct thread *portal_handler(const struct portal *p)
 }
 
 status_t portal_create(struct regs *r);
-void portal_kill(struct portal *p);   /* tree_lock held */
+bool portal_kill(struct portal *p);   /* one step; true when done. tree_lock held */
 void portal_orphan(struct portal *p); /* its handler dies, and so it does: tree_lock held */
 
 /* The calls `call` and `reply` (ipc.c). */
 status_t ipc_call(struct regs *r);
 status_t ipc_reply(struct regs *r);
+
+/*
+ * remote.c: gives `h` the registers with which it begins to handle a message that came through `p`; copies what of a
+ * message is not in registers.
+ */
+void ipc_enter(struct ctx *h, const struct portal *p, u64 w0, u64 w1, u64 w2, u64 w3, u64 info);
+void ipc_transfer(struct ctx *from, struct ctx *to, u64 info);
 
 /*
  * Sends an exit or exception of the current context through a portal. `reason` arrives in rsi. The state groups of

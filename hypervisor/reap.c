@@ -125,8 +125,8 @@ static bool object_kill(struct object *obj)
     switch (obj->type) {
     case CB_TYPE_THREAD: return thread_kill((struct thread *)obj);
     case CB_TYPE_VCPU: return vcpu_kill((struct vcpu *)obj);
-    case CB_TYPE_SCHED: sched_kill((struct sched *)obj); return true;
-    case CB_TYPE_PORTAL: portal_kill((struct portal *)obj); return true;
+    case CB_TYPE_SCHED: return sched_kill((struct sched *)obj);
+    case CB_TYPE_PORTAL: return portal_kill((struct portal *)obj);
     case CB_TYPE_EVENT: event_kill((struct event *)obj); return true;
     default: return true;
     }

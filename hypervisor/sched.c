@@ -11,6 +11,7 @@
 #include "ctx.h"
 #include "event.h"
 #include "portal.h"
+#include "thread.h"
 #include "vcpu.h"
 #include "x86.h"
 
@@ -112,11 +113,11 @@ static void sched_run(struct sched *s, struct ctx *c, bool helping)
 
 /*
  * The end of the chain that begins with `c`, NULL if it is too long; *helping: a link of it is a wait for a busy
- * handler.
+ * handler, or it begins with one that is busy with somebody else's call.
  */
 static struct ctx *chain_end(struct ctx *c, bool *helping)
 {
-    *helping = false;
+    *helping = c->caller != NULL;
     for (unsigned n = 0; n < CTX_WALK_MAX; n++) {
         if (!c->callee || (c->state == CTX_HELPING && c->callee->state == CTX_IDLE))
             return c;
@@ -126,6 +127,19 @@ static struct ctx *chain_end(struct ctx *c, bool *helping)
     return NULL;
 }
 
+static void sched_park(struct sched *s, struct ctx *c)
+{
+    runqueue_remove(&cpu.runqueue, s);
+    s->state = SCHED_PARKED;
+    list_append(&c->helpers, &s->node);
+}
+
+/* A handler runs on its own scheduling context only for callers of other CPUs, or when nobody waits for it. */
+static bool sched_rests(struct ctx *c)
+{
+    return !ctx_is_vcpu(c) && thread_of(c)->handler && !remote_next(c);
+}
+
 /* Makes the first scheduling context that has something to run the running one. */
 static void pick_first(void)
 {
@@ -133,10 +147,16 @@ static void pick_first(void)
 
     while ((s = runqueue_first(&cpu.runqueue)) != NULL) {
         bool helping;
-        struct ctx *c = chain_end(s->bound, &helping);
+        struct ctx *c;
 
+        if (sched_rests(s->bound)) {
+            sched_park(s, s->bound);
+            continue;
+        }
+        c = chain_end(s->bound, &helping);
         if (!c) {
-            (void)ctx_lose_callee(s->bound, "waits for too many others");
+            if (!ctx_lose_callee(s->bound, "waits for too many others"))
+                ctx_drop_callers(s->bound);
             continue;
         }
         if (c->state == CTX_HELPING) {
@@ -152,9 +172,7 @@ static void pick_first(void)
             sched_put(false);
             continue;
         }
-        runqueue_remove(&cpu.runqueue, s);
-        s->state = SCHED_PARKED;
-        list_append(&c->helpers, &s->node);
+        sched_park(s, c);
     }
 }
 

@@ -101,8 +101,6 @@ static status_t sched_bind_locked(struct regs *r)
     if (status)
         return status;
     c = slot_word_object(word);
-    if (!ctx_is_vcpu(c) && thread_of(c)->handler)
-        return FAULT(BAD_CAP, 1);
     if (s->obj.dying || c->obj.dying)
         return FAULT(DYING, s->obj.dying ? 0 : 1);
     if (s->cpu != c->cpu)
@@ -111,6 +109,8 @@ static status_t sched_bind_locked(struct regs *r)
         return FAULT(BUSY, s->bound ? 0 : 1);
     s->bound = c;
     c->sched = s;
+    if (!ctx_is_vcpu(c) && thread_of(c)->handler)
+        remote_open(thread_of(c));
     ctx_post(c, CTX_OP_START);
     return CB_OK;
 }
@@ -120,10 +120,14 @@ status_t sched_bind(struct regs *r)
     return call_locked(r, sched_bind_locked);
 }
 
-void sched_kill(struct sched *s)
+bool sched_kill(struct sched *s)
 {
     struct ctx *c = s->bound;
 
-    if (c)
-        ctx_post(c, CTX_OP_UNSCHED);
+    if (!c)
+        return true;
+    if (!ctx_is_vcpu(c) && !remote_close(thread_of(c)))
+        return false;
+    ctx_post(c, CTX_OP_UNSCHED);
+    return true;
 }

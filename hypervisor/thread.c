@@ -128,6 +128,8 @@ status_t thread_create(struct regs *r)
 
 bool thread_kill(struct thread *t)
 {
+    if (!remote_close(t))
+        return false;
     for (unsigned i = 0; i < REAP_BATCH && !list_empty(&t->portals); i++)
         portal_orphan(CONTAINER_OF(t->portals.next, struct portal, node));
     if (!list_empty(&t->portals))

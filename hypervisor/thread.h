@@ -17,6 +17,7 @@ struct thread {
     /* tree_lock to write: its own portal capability, where its faults go; empty: they kill it */
     struct slot exception;
     struct list portals;       /* tree_lock: portal->node, of which it is the handler */
+    struct remote_server remote; /* handler: its callers on other CPUs */
     u64 calls, handled;        /* counters */
 };
 
@@ -52,6 +53,6 @@ struct sched *sched_alloc(struct account *account, u32 cpu_id, u32 priority, u64
 
 status_t sched_create(struct regs *r);
 status_t sched_bind(struct regs *r);
-void sched_kill(struct sched *s); /* tree_lock held */
+bool sched_kill(struct sched *s); /* one step; true when done. tree_lock held */
 
 #endif

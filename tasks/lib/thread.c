@@ -157,6 +157,13 @@ void thread_destroy(struct thread *thread)
     stack_give(stack);
 }
 
+/* On failure, what was made is dropped with the thread. */
+static uint64_t sched_make(struct thread *thread, uint32_t priority, uint64_t budget, uint64_t period)
+{
+    thread->sched = sel_alloc();
+    return cb_sched_create(CB_TASK_SEL_ACCOUNT, thread->sched, thread->cpu, priority, budget, period);
+}
+
 uint64_t thread_start_budget(uint32_t cpu, uint32_t priority, uint64_t budget, uint64_t period, thread_fn *function,
                              void *argument, struct thread **result)
 {
@@ -167,8 +174,7 @@ uint64_t thread_start_budget(uint32_t cpu, uint32_t priority, uint64_t budget, u
         return status;
     thread->function = function;
     thread->argument = argument;
-    thread->sched = sel_alloc();
-    status = cb_sched_create(CB_TASK_SEL_ACCOUNT, thread->sched, cpu, priority, budget, period);
+    status = sched_make(thread, priority, budget, period);
     if (status == CB_OK) {
         *result = thread; /* before it runs: it may look */
         status = cb_sched_bind(thread->sched, thread->sel);
@@ -192,6 +198,19 @@ uint64_t thread_handler(uint32_t cpu, thread_handler_fn *handler, void *argument
         thread->handler = handler;
         thread->argument = argument;
         *result = thread;
+    }
+    return status;
+}
+
+uint64_t thread_handler_serve(struct thread *handler, uint32_t priority)
+{
+    uint64_t status = sched_make(handler, priority, SLICE_US, SLICE_US);
+
+    if (status == CB_OK)
+        status = cb_sched_bind(handler->sched, handler->sel);
+    if (status != CB_OK) {
+        sel_drop(handler->sched);
+        handler->sched = 0;
     }
     return status;
 }

@@ -2,7 +2,7 @@
 /*
  * Threads of this domain. Each has a stack with an unmapped page below it, a UTCB, and an event of its own to
  * sleep on; FS base points to its struct thread. A thread belongs to its CPU for good, and so does a handler
- * thread: its portals can be called on that CPU only, so a service for all CPUs has one handler on each.
+ * thread: a service for all CPUs has one handler on each, or one that serves the others on time of its own.
  */
 #ifndef LIB_THREAD_H
 #define LIB_THREAD_H
@@ -29,7 +29,7 @@ struct thread {
     void *argument;             /* for `function`; for free use by a handler, see thread_self() */
     uint64_t canary;            /* where libraries look for it: %fs:0x28 */
     uint32_t sel;               /* the thread's own capability, */
-    uint32_t sched;             /* that of its scheduling context, 0 for handlers, */
+    uint32_t sched;             /* that of its scheduling context, 0 if it has none, */
     uint32_t event;             /* and that of the event it sleeps on */
     uint32_t cpu;
     uint64_t stack;             /* lowest mapped address */
@@ -68,6 +68,12 @@ uint64_t thread_start_budget(uint32_t cpu, uint32_t priority, uint64_t budget, u
 /* A handler thread on `cpu`: `handler` runs for each call through its portals. */
 uint64_t thread_handler(uint32_t cpu, thread_handler_fn *handler, void *argument, struct thread **thread)
     __attribute__((warn_unused_result));
+
+/*
+ * Gives the handler a scheduling context of its own, all the time of its CPU that `priority` gives it: it serves
+ * callers of other CPUs on that, who are refused otherwise. Callers of its own CPU go on lending it theirs.
+ */
+uint64_t thread_handler_serve(struct thread *handler, uint32_t priority) __attribute__((warn_unused_result));
 
 /* A portal to a handler thread, with `badge` for the handler; groups: for exits and exceptions. */
 uint64_t thread_portal(const struct thread *handler, uint64_t badge, uint32_t groups, uint32_t *sel)

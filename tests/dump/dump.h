@@ -83,7 +83,7 @@ struct thing {
     u64 kernel;
     struct object *obj;
     bool alive;           /* its first capability is in the tree */
-    u32 in_domain, in_portals, in_waiters, in_helpers, in_queue, in_timers, in_grace, in_events;
+    u32 in_domain, in_portals, in_waiters, in_remote, in_remote_portal, in_helpers, in_queue, in_timers, in_grace, in_events;
     u64 claimed;          /* account: pages */
     u64 quotas;           /* account: of its children */
 };
@@ -115,6 +115,11 @@ void check_objects(void);
 void check_contexts(void);
 void check_cpus(void);
 void check_timers(u32 cpu_id);
+
+/* remote.c: calls between CPUs, as the caller, the handler and the portal know of them. The caller's last. */
+void check_remote_server(const struct thing *t);
+void check_remote_portal(const struct thing *t);
+void check_remote(const struct thing *t);
 
 /* Pages of kernel memory with their owners, for check_mappings(). */
 bool page_is_kernel(u64 physical_from, u64 bytes);

@@ -145,6 +145,19 @@ static const struct thing *chain_end(const struct thing *c)
     return c;
 }
 
+static bool is_handler(const struct thing *t)
+{
+    return t->obj->type == CB_TYPE_THREAD && ((const struct thread *)(const void *)t->obj)->handler;
+}
+
+/* A handler whose own scheduling context has nothing to do: no caller on another CPU, and somebody else's time if any. */
+static bool rests(const struct thing *t)
+{
+    const struct thread *h = (const struct thread *)(const void *)t->obj;
+
+    return is_handler(t) && !h->remote.callers.root && (h->ctx.caller || h->ctx.state == CTX_IDLE);
+}
+
 static void check_waiters(const struct thing *t)
 {
     const struct list *n;
@@ -176,6 +189,8 @@ static void check_helpers(const struct thing *t)
         s->in_helpers++;
         if (sched->state != SCHED_PARKED)
             bad("contexts", "scheduling context %lx is parked on %lx, but says state %u", s->kernel, t->kernel, sched->state);
+        if (bound == t && rests(t))
+            continue;
         if (bound && chain_end(bound) != t)
             bad("contexts", "scheduling context %lx is parked on %lx, where its chain does not end", s->kernel, t->kernel);
         if (ctx_view(t)->state == CTX_READY)
@@ -201,7 +216,7 @@ static void check_call(const struct thing *t)
 static void check_state(const struct thing *t)
 {
     const struct ctx *c = ctx_view(t);
-    bool handler = c->obj.type == CB_TYPE_THREAD && ((const struct thread *)(const void *)c)->handler;
+    bool handler = is_handler(t);
 
     if (!!c->callee != (c->state == CTX_CALLING || c->state == CTX_HELPING))
         bad("contexts", "%lx, in state %u, has%s somebody to wait for", t->kernel, c->state, c->callee ? "" : " not");
@@ -224,6 +239,10 @@ static void check_state(const struct thing *t)
         check_call(t);
         break;
     case CTX_HELPING: seen("contexts that wait for a busy handler", 1); break;
+    case CTX_REMOTE:
+        seen("contexts in a call to another CPU", 1);
+        check_remote(t);
+        break;
     case CTX_WAITING: seen("contexts that wait for an event", 1); break;
     case CTX_GRACE: seen("contexts that wait for a grace period", 1); break;
     case CTX_STOPPED: seen("stopped contexts", 1); break;
@@ -248,6 +267,8 @@ static void check_own_sched(const struct thing *t)
         return;
     if ((u64)sched->bound != t->kernel || sched->cpu != c->cpu)
         bad("contexts", "%lx and its scheduling context do not know of one another", t->kernel);
+    if (rests(t))
+        return;
     if (c->state == CTX_READY && (sched->state == SCHED_UNBOUND || sched->state == SCHED_PARKED) && !c->post_ops)
         bad("contexts", "%lx could run, but its scheduling context is in state %u", t->kernel, sched->state);
     if (c->state == CTX_NEW && !c->post_ops)
@@ -259,8 +280,12 @@ static void check_own_sched(const struct thing *t)
 void check_contexts(void)
 {
     for (u32 i = 0; i < thing_count; i++) {
+        if (things[i].alive && things[i].obj->type == CB_TYPE_PORTAL)
+            check_remote_portal(&things[i]);
         if (!is_ctx(&things[i]))
             continue;
+        if (is_handler(&things[i]))
+            check_remote_server(&things[i]);
         check_waiters(&things[i]);
         check_helpers(&things[i]);
     }

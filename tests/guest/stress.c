@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A native task that makes, uses and destroys threads, scheduling contexts, portals, events and accounts at random,
- * on all CPUs at once, so that whatever can meet does: calls and the death of their handlers, waits and the death
+ * on all CPUs at once, so that whatever can meet does: calls, between CPUs too, and the death of their handlers, waits and the death
  * of their events, recalls, faults, nested calls in circles, exhausted budgets. Workers live throughout and must
  * all get on; when they end and all is destroyed, the account must have all its pages back. `bootargs`: seconds=N
  * (default 5).
@@ -125,8 +125,8 @@ static void renew_thread(enum kind kind, uint32_t i, uint64_t random)
     uint32_t cpu = (uint32_t)(random % cpus);
 
     random /= cpus;
-    if (*thread && kind == CLIENT && random % 4) {
-        (void)!cb_destroy((*thread)->sched);
+    if (*thread && random % 4) {
+        (void)!cb_destroy((*thread)->sched); /* a handler's: what serves callers of other CPUs */
         give_sched(*thread, random);
     } else if (*thread) {
         thread_destroy(*thread);
@@ -134,6 +134,8 @@ static void renew_thread(enum kind kind, uint32_t i, uint64_t random)
     } else if (kind == HANDLER && thread_handler(cpu, serve, NULL, thread) == CB_OK) {
         (void)!cb_thread_set((*thread)->sel, CB_THREAD_EXCEPTION, 0);
         (void)!cb_thread_set((*thread)->sel, CB_THREAD_EXCEPTION, sel_of(PORTAL, random));
+        (*thread)->sched = sel_alloc();
+        give_sched(*thread, random);
         (*thread)->utcb->window = sel_of(EVENT, random);
         (*thread)->utcb->window_count = 2;
         (void)!cb_derive((*thread)->sel, sel_of(kind, i), CB_SELF, CB_RIGHTS_ALL, 0, 0);
@@ -194,7 +196,10 @@ static void work(void *argument)
 
 static struct thread *workers[WORKERS_MAX];
 
-/* Watches that all workers get on. */
+/*
+ * Watches that all workers get on. One that has not done so since the last look is recalled: calls that go round in a
+ * circle between CPUs end only so.
+ */
 static bool watch(uint64_t until)
 {
     uint64_t seen[WORKERS_MAX] = { 0 }, when[WORKERS_MAX];
@@ -206,6 +211,8 @@ static bool watch(uint64_t until)
         for (uint32_t i = 0; i < cpus; i++) {
             if (done[i] != seen[i])
                 when[i] = clock_tsc();
+            else
+                (void)!cb_recall(workers[i]->sel);
             seen[i] = done[i];
             if (clock_tsc() - when[i] > clock_ticks(PATIENCE_MS * 1000)) {
                 print("stress: the worker on CPU %u is stuck %s\n", i, doing[i]);
@@ -260,8 +267,11 @@ static bool round_run(uint64_t us)
     }
     ok = watch(clock_in(us));
     stop = true;
-    for (uint64_t until = clock_in(PATIENCE_MS * 1000); ok && !all_done() && clock_tsc() < until;)
+    for (uint64_t until = clock_in(PATIENCE_MS * 1000); ok && !all_done() && clock_tsc() < until;) {
         thread_sleep_us(1000);
+        for (uint32_t i = 0; i < cpus; i++)
+            (void)!cb_recall(workers[i]->sel);
+    }
     if (ok && !all_done()) {
         for (uint32_t i = 0; i < cpus; i++)
             if (doing[i])

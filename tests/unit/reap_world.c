@@ -130,14 +130,16 @@ void vcpu_free(struct vcpu *v)
     (void)v;
 }
 
-void sched_kill(struct sched *s)
+bool sched_kill(struct sched *s)
 {
     (void)s;
+    return true;
 }
 
-void portal_kill(struct portal *p)
+bool portal_kill(struct portal *p)
 {
     (void)p;
+    return true;
 }
 
 void event_kill(struct event *e)

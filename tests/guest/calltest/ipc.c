@@ -124,6 +124,9 @@ void test_call_other_cpu(void)
 
     CHECK(portal);
     CHECK_STATUS(cb_call(portal, &message), STATUS(BAD_CPU, 0));
+    CHECK_OK(thread_handler_serve(handler, PRIORITY_MID));
+    CHECK_OK(cb_call(portal, &message));
+    CHECK_EQUAL(message.a4, 1);
 }
 
 /* Calls on through the portal in word 1, one level less deep. */

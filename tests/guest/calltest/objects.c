@@ -238,9 +238,10 @@ void test_sched_bind(void)
     CHECK_STATUS(cb_sched_bind(event, CB_TASK_SEL_THREAD), STATUS(BAD_CAP, 0));
     CHECK_STATUS(cb_sched_bind(sched, event), STATUS(BAD_CAP, 1));
     CHECK_STATUS(cb_sched_bind(sched, weak_thread), STATUS(BAD_RIGHT, 1));
-    CHECK_STATUS(cb_sched_bind(sched, handler->sel), STATUS(BAD_CAP, 1));
     CHECK_STATUS(cb_sched_bind(sched, CB_TASK_SEL_THREAD), STATUS(BUSY, 1));
     CHECK_STATUS(cb_sched_bind(CB_TASK_SEL_SCHED, CB_TASK_SEL_THREAD), STATUS(BUSY, 0));
+    CHECK_OK(cb_sched_bind(sched, handler->sel));
+    CHECK_STATUS(cb_sched_bind(sched, handler->sel), STATUS(BUSY, 0));
     if (!test_has_two_cpus())
         return;
     CHECK_OK(cb_sched_create(ACCOUNT, other, test_other_cpu(), PRIORITY_LOW, MS, MS));

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Calls between CPUs. The caller c lives on CPU A, the handler h on B, which has a scheduling context of its own. c
+ * queues at h and blocks (CTX_REMOTE); chains of calls end there, so that each lies on one CPU. When h's scheduling
+ * context is picked and h is idle, B takes the first caller, copies its message and runs h. The reply is copied into c
+ * by B as well; A only makes c ready again. Each side is told by a post (CTX_OP_CALLED, CTX_OP_REPLIED).
+ *
+ * All links between c and h are guarded by B's post_lock, which is never held while messages are copied, anything is
+ * posted or another lock is taken. `state` decides who may do what; it only goes forward:
+ *
+ *   QUEUED -> SERVED      B takes c from the queue
+ *   SERVED -> REPLYING    B: h replies. From now on c belongs to B until REPLIED: it is in no list, an abort at A
+ *                         finds the call as good as finished and does nothing
+ *   REPLYING -> REPLIED   B has written the reply; then it posts
+ *   QUEUED, SERVED -> LOST  B or whoever destroys the handler, its scheduling context or the portal: then a post; or
+ *                         A: c is recalled or killed, and A knows what to do
+ *
+ * What can meet:
+ * - A recalls c while B copies its message: h begins all the same, without a caller, as if the recall had come just
+ *   afterwards; the message is c's own memory in any case.
+ * - A post comes late, when c is in its next call already: remote_finish() goes by the state, which is not final then.
+ * - A queues while the handler or portal dies: `open` is cleared, and the portal marked as dying, before the lock is
+ *   taken to break off what is queued. A looks at both under the lock: either it sees that, or what it has queued is
+ *   broken off.
+ * - h is taken apart: thread_kill() empties its queue before h is told to let go, so a linked h exists.
+ * - B uses c without the lock, while A kills it: a context is marked as dying before the grace period begins that its
+ *   memory waits for. B uses only a c that it saw alive under the lock, so that B had not passed that grace period
+ *   then, and does not before it leaves the kernel. A dying c is unlinked and left to A. (A linked c alone would not
+ *   do: A unlinks it late in that grace period, when B may have passed it.) The same goes for c's domain, which
+ *   dies after its contexts.
+ * - Circles of calls between CPUs are not detected: they block until somebody recalls one of the callers.
+ */
+#include "remote.h"
+
+#include "call.h"
+#include "cpu.h"
+#include "ctx.h"
+#include "portal.h"
+#include "reap.h"
+#include "thread.h"
+
+static bool is_dying(const struct object *obj)
+{
+    return __atomic_load_n(&obj->dying, __ATOMIC_RELAXED);
+}
+
+/* Ends the link between `c`, QUEUED or SERVED, and its handler. post_lock held. */
+static void unlink(struct ctx *c, enum remote_state state)
+{
+    struct remote_server *server = &c->remote.handler->remote;
+
+    if (c->remote.state == REMOTE_QUEUED)
+        timerq_remove(&server->callers, &c->remote.place);
+    else
+        __atomic_store_n(&server->serving, NULL, __ATOMIC_RELAXED);
+    list_remove(&c->remote.node);
+    c->remote.state = (u8)state;
+}
+
+static struct ctx *first_caller(const struct remote_server *server)
+{
+    struct timer *first = server->callers.first;
+
+    return first ? CONTAINER_OF(first, struct ctx, remote.place) : NULL;
+}
+
+/* ---- The caller's CPU ---- */
+
+/* Highest priority first. post_lock held. */
+static void enqueue(struct ctx *c, struct portal *p, struct thread *t, u32 priority)
+{
+    c->remote.handler = t;
+    c->remote.portal = p;
+    c->remote.state = REMOTE_QUEUED;
+    list_append(&p->callers, &c->remote.node);
+    timerq_insert(&t->remote.callers, &c->remote.place, CB_PRIORITIES - priority);
+}
+
+status_t remote_call(struct ctx *c, struct portal *p)
+{
+    struct cpu *home = cpu_of(p->cpu);
+    struct thread *t = portal_handler(p);
+    bool open;
+
+    if (!t)
+        return FAULT(ABORTED, 0);
+    c->remote.cpu = p->cpu;
+    lock_take(&home->post_lock);
+    open = t->remote.open && !is_dying(&p->obj);
+    if (open)
+        enqueue(c, p, t, cpu.sched ? cpu.sched->priority : 0);
+    lock_drop(&home->post_lock);
+    if (!open && (is_dying(&p->obj) || is_dying(&t->ctx.obj) || ctx_has_stopped(&t->ctx)))
+        return FAULT(ABORTED, 0);
+    if (!open)
+        return FAULT(BAD_CPU, 0);
+    if (!ctx_is_vcpu(c))
+        thread_of(c)->calls++;
+    ctx_block(c, CTX_REMOTE);
+    ctx_post(&t->ctx, CTX_OP_CALLED);
+    return CALL_BLOCKED;
+}
+
+bool remote_leave(struct ctx *c)
+{
+    struct cpu *home = cpu_of(c->remote.cpu);
+    bool linked;
+
+    lock_take(&home->post_lock);
+    linked = c->remote.state == REMOTE_QUEUED || c->remote.state == REMOTE_SERVED;
+    if (linked)
+        unlink(c, REMOTE_LOST);
+    lock_drop(&home->post_lock);
+    return linked;
+}
+
+void remote_finish(struct ctx *c)
+{
+    struct cpu *home = cpu_of(c->remote.cpu);
+    enum remote_state state;
+
+    if (c->state != CTX_REMOTE)
+        return;
+    lock_take(&home->post_lock);
+    state = (enum remote_state)c->remote.state;
+    lock_drop(&home->post_lock);
+    if (state == REMOTE_REPLIED)
+        ctx_finish(c, CB_OK);
+    else if (state == REMOTE_LOST)
+        ctx_finish(c, FAULT(ABORTED, 0));
+}
+
+/* ---- The handler's CPU ---- */
+
+void remote_called(struct ctx *h)
+{
+    if (!h->sched || h->sched->state != SCHED_PARKED)
+        return;
+    sched_dequeue(h->sched);
+    sched_enqueue(h->sched);
+}
+
+/*
+ * The first caller, which `h` serves from now on, its registers set; NULL: there is none. Interrupts are open for a
+ * moment after each one that is dying, since there may be many.
+ */
+static struct ctx *take_caller(struct ctx *h)
+{
+    struct remote_server *server = &thread_of(h)->remote;
+    struct ctx *c;
+
+    lock_take(&cpu.post_lock);
+    while ((c = first_caller(server)) != NULL && is_dying(&c->obj)) {
+        unlink(c, REMOTE_LOST);
+        lock_drop(&cpu.post_lock);
+        (void)!kernel_preempt();
+        lock_take(&cpu.post_lock);
+    }
+    if (c) {
+        timerq_remove(&server->callers, &c->remote.place);
+        c->remote.state = REMOTE_SERVED;
+        __atomic_store_n(&server->serving, c, __ATOMIC_RELAXED);
+        ipc_enter(h, c->remote.portal, c->regs.rsi, c->regs.rdx, c->regs.r8, c->regs.r9, c->regs.r10);
+    }
+    lock_drop(&cpu.post_lock);
+    return c;
+}
+
+bool remote_next(struct ctx *h)
+{
+    struct ctx *c;
+
+    /* Looked at without the lock: who queues meanwhile posts afterwards. */
+    if (h->caller)
+        return __atomic_load_n(&thread_of(h)->remote.callers.first, __ATOMIC_RELAXED) != NULL;
+    if (h->state != CTX_IDLE)
+        return true;
+    c = take_caller(h);
+    if (!c)
+        return false;
+    ipc_transfer(c, h, h->regs.r10);
+    h->state = CTX_READY;
+    return true;
+}
+
+bool remote_serving(const struct thread *t)
+{
+    return __atomic_load_n(&t->remote.serving, __ATOMIC_RELAXED) != NULL;
+}
+
+/* Whom `h` serves, now in state REPLYING; NULL: nobody who could still take an answer. */
+static struct ctx *begin_reply(struct ctx *h)
+{
+    struct ctx *c;
+    bool alive;
+
+    lock_take(&cpu.post_lock);
+    c = thread_of(h)->remote.serving;
+    alive = c && !is_dying(&c->obj);
+    if (c)
+        unlink(c, alive ? REMOTE_REPLYING : REMOTE_LOST);
+    lock_drop(&cpu.post_lock);
+    return alive ? c : NULL;
+}
+
+void remote_reply(struct ctx *h, const struct regs *r)
+{
+    struct ctx *c = remote_serving(thread_of(h)) ? begin_reply(h) : NULL;
+
+    if (!c)
+        return;
+    ipc_transfer(h, c, r->r10);
+    lock_take(&cpu.post_lock);
+    c->regs.rsi = r->rsi;
+    c->regs.rdx = r->rdx;
+    c->regs.r8 = r->r8;
+    c->regs.r9 = r->r9;
+    c->regs.r10 = r->r10;
+    c->remote.state = REMOTE_REPLIED;
+    lock_drop(&cpu.post_lock);
+    ctx_post(c, CTX_OP_REPLIED);
+}
+
+void remote_stop(struct ctx *h)
+{
+    while (!remote_close(thread_of(h)))
+        (void)!kernel_preempt();
+}
+
+/* ---- Any CPU ---- */
+
+void remote_open(struct thread *t)
+{
+    struct cpu *home = cpu_of(t->ctx.cpu);
+
+    lock_take(&home->post_lock);
+    t->remote.open = !ctx_has_stopped(&t->ctx);
+    lock_drop(&home->post_lock);
+}
+
+/*
+ * Breaks off the call of `c` (NULL: none); drops the post_lock, which is held. A dying caller hears nothing more, and
+ * must not be touched without the lock (unless tree_lock is held).
+ */
+static void lose(struct cpu *home, struct ctx *c)
+{
+    bool tell = c && !is_dying(&c->obj);
+
+    if (c)
+        unlink(c, REMOTE_LOST);
+    lock_drop(&home->post_lock);
+    if (tell)
+        ctx_post(c, CTX_OP_REPLIED);
+}
+
+bool remote_close(struct thread *t)
+{
+    struct cpu *home = cpu_of(t->ctx.cpu);
+    struct ctx *c = &t->ctx;
+
+    for (unsigned n = 0; c && n < REAP_BATCH; n++) {
+        lock_take(&home->post_lock);
+        t->remote.open = false;
+        c = t->remote.serving ? t->remote.serving : first_caller(&t->remote);
+        lose(home, c);
+    }
+    return !c;
+}
+
+bool remote_close_portal(struct portal *p)
+{
+    struct cpu *home = cpu_of(p->cpu);
+    bool more = true;
+
+    for (unsigned n = 0; more && n < REAP_BATCH; n++) {
+        lock_take(&home->post_lock);
+        more = !list_empty(&p->callers);
+        lose(home, more ? CONTAINER_OF(p->callers.next, struct ctx, remote.node) : NULL);
+    }
+    return !more;
+}
