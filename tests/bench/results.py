@@ -14,6 +14,11 @@ def number(text):
     return int(text) if re.fullmatch(r"\d+", text) else text
 
 
+def leading(text):
+    """The number that a peer's entry begins with: "404 (574)", "425+"."""
+    return int(re.match(r"\d+", text)[0])
+
+
 def read_lines(text):
     """The paths of a program's output: {name: {field: value}}; those that are missing have a field `missing`."""
     paths = {}
@@ -68,7 +73,7 @@ def value(path, part):
     """The number of a row, None if there is none."""
     if path is None or "missing" in path:
         return None
-    return path.get("median" if part == "whole" else part)
+    return path.get("median" if part in ("whole", "ratio") else part)
 
 
 def judge(row, path):
