@@ -173,7 +173,7 @@ static status_t (*const call_table[CB_CALL_TABLE])(struct regs *) = {
 };
 #pragma GCC diagnostic pop
 
-void call_dispatch(void)
+bool call_dispatch(void)
 {
     struct ctx *c = cpu.current;
     struct regs *r = &c->regs;
@@ -183,4 +183,5 @@ void call_dispatch(void)
         ctx_call_again(c);
     else if (!(status & CALL_BLOCKED))
         ctx_call_done(c, status);
+    return cpu.current == c && !(cpu_hazards() & HAZARD_EXIT);
 }

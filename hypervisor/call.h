@@ -3,7 +3,7 @@
  * The call table's kernel side. A call handler gets the caller's registers, checks, commits, writes its results
  * into them and returns the status (which call_dispatch() puts into rax), CALL_AGAIN or CALL_BLOCKED (reap.h).
  *
- * handler: CALL_ARG1 (rsi) ... see corbel/call.h. cpu.current is the caller, cpu.domain its domain.
+ * handler: CALL_ARG1 (rsi) ... see corbel/call.h. cpu.current is the caller.
  */
 #ifndef CALL_H
 #define CALL_H
@@ -12,6 +12,7 @@
 
 #include "account.h"
 #include "cpu.h"
+#include "domain.h"
 #include "regs.h"
 #include "slot.h"
 #include "types.h"
@@ -51,11 +52,14 @@ status_t call_domain(u32 sel, u32 right, unsigned arg, struct domain **d) MUST_C
 /* The caller's domain: the one whose capability space is loaded. */
 static inline struct domain *cpu_domain(void)
 {
-    return cpu.domain;
+    return cpu.home->domain;
 }
 
-/* Makes the call in cpu.current's registers; called by syscall entry and by the hypercall exit. */
-void call_dispatch(void);
+/*
+ * Makes the call in cpu.current's registers; called by syscall entry and by the hypercall exit. True: the same context
+ * goes on at once, with the call's results in its registers.
+ */
+bool call_dispatch(void);
 
 /*
  * The end of all create calls: the object's first capability, with all rights, into the reserved slot. tree_lock

@@ -18,6 +18,7 @@
 
 struct ctx;
 struct domain;
+struct space_cpu;
 
 /* hazards: what must be looked at before the CPU leaves the kernel. */
 #define HAZARD_RESCHED 0x1u /* another scheduling context should run */
@@ -25,17 +26,23 @@ struct domain;
 #define HAZARD_GRACE 0x4u   /* a grace period waits for this CPU */
 #define HAZARD_TIMER 0x8u   /* the timer interrupt came */
 #define HAZARD_LOG 0x10u    /* the log has grown */
+#define HAZARD_EXIT 0xffu   /* all of these */
+
+/* ... and before it switches between contexts; this CPU alone sets and clears them. */
+#define HAZARD_FPU 0x100u     /* CR0.TS is clear: the FPU's registers are open to whoever runs */
+#define HAZARD_IO 0x200u      /* an I/O bitmap is in the TSS pages */
+#define HAZARD_HELPING 0x400u /* `sched` runs `current` because that is in the way of its own call */
 
 struct cpu {
     struct ctx *current;     /* what runs; NULL: nothing */
     _Atomic u32 hazards;     /* set by this CPU's interrupt handlers and by others (before their interrupt) */
     u32 id;                  /* constant */
+    struct space_cpu *home;  /* whose page tables are loaded; NULL: the CPU's own */
+    u64 idle_here;           /* constant: CTX_CPU to CTX_LEFT of an idle handler of this CPU */
     u32 apic_id;             /* constant */
     u32 online;
     struct cpu *self;        /* constant: address valid on all CPUs */
-    struct domain *domain;   /* whose page tables are loaded */
     struct sched *sched;     /* running; NULL: none */
-    bool helping;            /* it runs `current` because that is in the way of its own call */
     u64 sched_since;         /* TSC when `sched` was last charged */
     u64 armed;               /* deadline in the hardware timer, UINT64_MAX: none */
     struct timerq timers;
@@ -49,7 +56,6 @@ struct cpu {
     struct tlb_tags pcids;
     struct tlb_tags asids;
     struct ctx *fpu_owner;   /* whose FPU state is in the registers; NULL: nobody's */
-    u64 fpu_trap;            /* CR0.TS is set */
     u64 pml4;                /* host-physical: the boot PML4 of this CPU, for idling without a domain */
     u64 kernel_pdpt;         /* host-physical: this CPU's PML4[511] target */
     struct domain *io_domain; /* whose I/O bitmap is in the TSS pages, NULL: none; see io.c */
@@ -65,6 +71,16 @@ struct cpu *cpu_of(u32 id);
 static inline void cpu_hazard(u32 bits)
 {
     atomic_fetch_or_explicit(&cpu.hazards, bits, memory_order_relaxed);
+}
+
+static inline void cpu_hazard_over(u32 bits)
+{
+    atomic_fetch_and_explicit(&cpu.hazards, ~bits, memory_order_relaxed);
+}
+
+static inline u32 cpu_hazards(void)
+{
+    return atomic_load_explicit(&cpu.hazards, memory_order_relaxed);
 }
 
 /* Interrupts CPU `id` so that it looks at its hazards; the caller has set them. */

@@ -41,7 +41,6 @@ struct tss {
     u16 reserved3, bitmap;
 } __attribute__((packed));
 _Static_assert(sizeof(struct tss) == 0x68, "APM 2, 12.2.5");
-ASSERT_OFFSET(struct tss, rsp, 4); /* cpu_set_frame() */
 
 struct table_register {
     u16 reserved[3], limit; /* so that `base` is aligned */
@@ -159,6 +158,7 @@ static void tables_load(void)
     struct table_register idtr = { .limit = sizeof(idt) - 1, .base = (u64)(uintptr_t)idt };
     u64 tss = CPU_TSS;
 
+    p->tss.rsp[0] = CPU_STACK_TOP;
     p->tss.ist[IST_NMI - 1] = CPU_NMI_TOP;
     p->tss.ist[IST_MC - 1] = CPU_MC_TOP;
     p->tss.ist[IST_DF - 1] = CPU_DF_TOP;
@@ -213,7 +213,7 @@ static void registers_set(void)
 
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NXE);
     wrmsr(MSR_STAR, (u64)SEL_KERNEL_CODE << 32 | (u64)(SEL_KERNEL_DATA | 3) << 48);
-    wrmsr(MSR_LSTAR, (u64)(uintptr_t)entry_syscall);
+    wrmsr(MSR_LSTAR, (u64)(uintptr_t)(features.fsgsbase ? entry_syscall : entry_syscall_slow));
     wrmsr(MSR_FMASK, FMASK_VALUE);
     wrmsr(MSR_SYSENTER_CS, 0); /* SYSENTER faults */
     wrmsr(MSR_FS_BASE, 0);

@@ -4,7 +4,6 @@
 #define CPU_INIT_H
 
 #include "layout.h"
-#include "regs.h"
 #include "types.h"
 
 struct features {
@@ -22,12 +21,6 @@ void cpu_probe(void);
 
 /* This CPU, its page tables loaded: sets up everything. False: it lacks what the boot CPU has. */
 bool cpu_init(void);
-
-/* This CPU: where exceptions from user mode push the registers (the end of a struct regs): TSS.RSP0. */
-static inline void cpu_set_frame(const struct regs *end)
-{
-    *(const struct regs **)(uintptr_t)(CPU_TSS + 4) = end;
-}
 
 /* This CPU: makes the I/O bitmap behind the TSS valid or not. */
 void cpu_set_io_bitmap(bool valid);

@@ -15,11 +15,14 @@
 
 #define SYSCALL_LENGTH 2u
 
-void ctx_init(struct ctx *c, struct domain *d, u32 cpu_id)
+void ctx_init(struct ctx *c, struct domain *d, u32 cpu_id, u8 flags)
 {
     c->domain = d;
+    c->home = &d->space.cpus[cpu_id];
     c->cpu = cpu_id;
     c->state = CTX_NEW;
+    c->flags = flags;
+    c->left = CTX_CHAIN_MAX;
     list_init(&c->helpers);
     list_init(&c->waiters);
     list_init(&c->wait_node);
@@ -198,7 +201,6 @@ void ctx_finish(struct ctx *c, status_t status)
 void ctx_stop_helping(struct ctx *c)
 {
     list_remove(&c->wait_node);
-    c->callee = NULL;
 }
 
 /*
@@ -207,7 +209,7 @@ void ctx_stop_helping(struct ctx *c)
  */
 static void ctx_unlink_chain(struct ctx *c)
 {
-    for (unsigned n = 0; c->callee && n < CTX_WALK_MAX; n++)
+    for (unsigned n = 0; ctx_callee(c) && n < CTX_WALK_MAX; n++)
         c = c->callee;
     ctx_unblock(c);
     cpu_hazard(HAZARD_RESCHED);
@@ -220,8 +222,6 @@ static void ctx_leave_callee(struct ctx *c)
     if (c->state == CTX_CALLING) {
         ctx_unblock(c->callee); /* its own scheduling context takes over (remote_next()) */
         c->callee->caller = NULL;
-        c->callee->portal = NULL;
-        c->callee = NULL;
     } else {
         ctx_stop_helping(c);
     }
@@ -243,7 +243,7 @@ void ctx_abort(struct ctx *c)
             c->regs.rip += SYSCALL_LENGTH; /* it was to make the call again */
         break;
     case CTX_CALLING:
-        if (c->partner_is_exit)
+        if (ctx_in_exit(c))
             return;
         ctx_leave_callee(c);
         break;
@@ -258,7 +258,7 @@ void ctx_abort(struct ctx *c)
 
 bool ctx_lose_callee(struct ctx *c, const char *why)
 {
-    if (!c->partner_is_exit) {
+    if (!ctx_in_exit(c)) {
         ctx_abort(c);
         return true;
     }

@@ -60,19 +60,25 @@ enum ctx_state {
 #define CTX_CHAIN_MAX 32u
 #define CTX_WALK_MAX (2 * CTX_CHAIN_MAX)
 
+/* ctx->flags: a reply to such a context is no matter of registers alone. */
+#define CTX_FLAG_VCPU 0x1u /* constant */
+#define CTX_FLAG_EXIT 0x2u /* CALLING, HELPING: for an exit or exception, not the call `call` */
+
 struct ctx {
     struct object obj;          /* type THREAD or VCPU */
     struct regs regs;           /* a vCPU's too, as far as VMRUN does not hold them */
-    struct domain *domain;      /* constant */
+    struct space_cpu *home;     /* constant: its domain's tables on its CPU */
     u32 cpu;                    /* constant: home */
     u8 state;                   /* enum ctx_state */
-    bool partner_is_exit;       /* CALLING, HELPING: for an exit or exception, not the call `call` */
-    bool exit_pending;          /* HELPING: ... which is to be sent again, for `exit_reason` */
-    u32 exit_reason;
-    struct sched *sched;        /* bound; NULL: none (handlers) */
+    u8 flags;                   /* CTX_FLAG_* */
+    u16 left;                   /* how many calls may be nested below it; 0 in an idle handler */
     struct ctx *caller;         /* handler: who waits for its reply; NULL: nobody (any more) */
-    const struct portal *portal; /* handler: through which `caller` came; NULL if there is no caller */
-    struct ctx *callee;         /* CALLING: who is to reply; HELPING: who is busy. NULL otherwise */
+    struct ctx *callee;         /* CALLING: who is to reply; HELPING: who is busy. See ctx_callee() */
+    const struct portal *portal; /* handler: through which `caller` came, if there is one */
+    struct domain *domain;      /* constant */
+    struct sched *sched;        /* bound; NULL: none (handlers) */
+    bool exit_pending;          /* HELPING: the exit or exception is to be sent again, for `exit_reason` */
+    u32 exit_reason;
     struct list waiters;        /* handler: contexts that wait until it is free */
     struct list wait_node;      /* HELPING: callee->waiters */
     struct cb_utcb *utcb;       /* direct-map address; user level writes it at any time */
@@ -93,7 +99,7 @@ ASSERT_OFFSET(struct ctx, regs, CTX_REGS);
 
 static inline bool ctx_is_vcpu(const struct ctx *c)
 {
-    return c->obj.type == CB_TYPE_VCPU;
+    return c->flags & CTX_FLAG_VCPU;
 }
 
 /* Any CPU: has it stopped for good? */
@@ -102,8 +108,19 @@ static inline bool ctx_has_stopped(const struct ctx *c)
     return __atomic_load_n(&c->state, __ATOMIC_RELAXED) == CTX_STOPPED;
 }
 
-/* Prepares the common part of a new context (all memory zeroed before). */
-void ctx_init(struct ctx *c, struct domain *d, u32 cpu);
+static inline bool ctx_in_exit(const struct ctx *c)
+{
+    return c->flags & CTX_FLAG_EXIT;
+}
+
+/* The handler that `c` calls or waits for; NULL if it does neither. */
+static inline struct ctx *ctx_callee(const struct ctx *c)
+{
+    return c->state == CTX_CALLING || c->state == CTX_HELPING ? c->callee : NULL;
+}
+
+/* Prepares the common part of a new context (all memory zeroed before); flags: CTX_FLAG_VCPU or 0. */
+void ctx_init(struct ctx *c, struct domain *d, u32 cpu, u8 flags);
 
 /* Hands work to the context's home CPU, with an inter-processor interrupt if it is another one; safe anywhere. */
 void ctx_post(struct ctx *c, u32 ops);

@@ -7,61 +7,81 @@
 #include "ctx.h"
 #include "irq.h"
 #include "kpage.h"
+#include "offsets.h"
 #include "pte.h"
 #include "virt.h"
 #include "x86.h"
 
-/* Reads a generation before the entry that depends on it. Pairs with the release in space_unmap(). */
+_Static_assert(sizeof(struct space_cpu) * CPUS_MAX <= PAGE_SIZE, "one page for all CPUs");
+ASSERT_OFFSET(struct space_cpu, cr3, SPACE_CPU_CR3);
+
+/* Sequentially consistent, as are the writes of space_unmap(). */
 static u64 generation(const struct domain *d)
 {
-    return atomic_load_explicit(&d->space.generation, memory_order_acquire);
+    return atomic_load(&d->space.generation);
 }
 
-/* The only place that loads a domain's tables. */
-static void domain_load_tables(struct domain *d, struct tlb_choice choice)
+/*
+ * Loads the tables, and makes the word ready with which entry.S loads them next time. The only place beside entry.S
+ * that writes a domain's tables into CR3. post_lock: a domain that is freed may have tags here (domain_free_step()).
+ */
+static void domain_load_tables(struct space_cpu *home)
 {
-    write_cr3(d->cpus[cpu.id].pml4 | choice.tag | (choice.flush ? 0 : CR3_NOFLUSH));
-}
+    u64 now = generation(home->domain), word;
+    struct tlb_choice choice;
 
-static struct tlb_choice domain_choose(struct domain *d)
-{
-    return tlb_enter(&cpu.pcids, d->space.identity, generation(d), &d->cpus[cpu.id].tag_hint);
-}
-
-void domain_load(struct domain *d)
-{
-    if (cpu.domain == d)
+    lock_take(&cpu.post_lock);
+    choice = tlb_enter(&cpu.pcids, home->domain->space.identity, now, &home->tag_hint, &home->cr3);
+    lock_drop(&cpu.post_lock);
+    word = home->pml4 | choice.tag;
+    write_cr3(word | (choice.flush ? 0 : TLB_WORD_KEEP));
+    if (!choice.tag)
         return;
-    domain_load_tables(d, domain_choose(d));
-    cpu.domain = d;
+    __atomic_store_n(&home->cr3, word | TLB_WORD_KEEP, __ATOMIC_SEQ_CST);
+    if (generation(home->domain) != now)
+        __atomic_store_n(&home->cr3, home->pml4, __ATOMIC_RELAXED);
+}
+
+/* Would entry.S have to flush? */
+static bool word_flushes(const struct space_cpu *home)
+{
+    return cpu.pcids.count && !(__atomic_load_n(&home->cr3, __ATOMIC_RELAXED) & TLB_WORD_KEEP);
+}
+
+void domain_load(struct space_cpu *home)
+{
+    if (cpu.home == home && !word_flushes(home))
+        return;
+    domain_load_tables(home);
+    if (cpu.home == home)
+        return;
+    cpu.home = home;
     io_unload();
-    if (cpu.guest_left && !d->guest)
+    if (cpu.guest_left && !home->domain->guest)
         virt->leave();
 }
 
 void domain_refresh(void)
 {
-    struct domain *d = cpu.domain;
-    struct tlb_choice choice;
+    struct space_cpu *home = cpu.home;
 
-    if (!d)
+    if (!home)
         return;
-    if (d->obj.dying && !(cpu.current && cpu.current->domain == d)) {
+    if (home->domain->obj.dying && !(cpu.current && cpu.current->home == home)) {
         write_cr3(cpu.pml4);
-        cpu.domain = NULL;
+        cpu.home = NULL;
         io_unload();
-        return;
+    } else if (word_flushes(home) || !cpu.pcids.count) {
+        domain_load_tables(home);
     }
-    choice = domain_choose(d);
-    if (choice.flush)
-        domain_load_tables(d, choice);
 }
 
 status_t domain_add_cpu(struct domain *d, u32 cpu_id)
 {
+    struct space_cpu *home = &d->space.cpus[cpu_id];
     u64 *pml4;
 
-    if (d->cpus[cpu_id].pml4)
+    if (home->pml4)
         return CB_OK;
     pml4 = account_page(d->obj.account);
     if (!pml4)
@@ -70,7 +90,8 @@ status_t domain_add_cpu(struct domain *d, u32 cpu_id)
     if (!d->guest)
         pml4[PML4_USER] = physical(d->space.root) | PTE_P | PTE_W | PTE_U | PTE_A;
     pml4[PML4_CAPS] = physical(d->caps) | PTE_P | PTE_A;
-    d->cpus[cpu_id].pml4 = physical(pml4);
+    home->domain = d;
+    home->pml4 = home->cr3 = physical(pml4);
     return CB_OK;
 }
 
@@ -82,13 +103,13 @@ struct domain *domain_alloc(struct account *a, bool guest)
         return NULL;
     d->guest = guest;
     list_init(&d->contexts);
-    d->cpus = account_page(a);
+    d->space.cpus = account_page(a);
     d->caps = caps_alloc(a);
-    if (!d->cpus || !d->caps || space_init(&d->space, a, guest ? virt->format : SPACE_HOST)) {
+    if (!d->space.cpus || !d->caps || space_init(&d->space, a, guest ? virt->format : SPACE_HOST)) {
         if (d->caps)
             caps_free(a, d->caps);
-        if (d->cpus)
-            account_page_free(a, d->cpus);
+        if (d->space.cpus)
+            account_page_free(a, d->space.cpus);
         account_object_free(&d->obj);
         return NULL;
     }
@@ -103,10 +124,17 @@ bool domain_free_step(struct domain *d)
         return false;
     caps_free(a, d->caps);
     for (u32 i = 0; i < cpu_count; i++) {
-        if (d->cpus[i].pml4)
-            account_page_free(a, direct(d->cpus[i].pml4));
+        struct space_cpu *home = &d->space.cpus[i];
+        struct cpu *c = cpu_of(i);
+
+        if (!home->pml4)
+            continue;
+        lock_take(&c->post_lock);
+        tlb_forget(&c->pcids, &home->cr3);
+        lock_drop(&c->post_lock);
+        account_page_free(a, direct(home->pml4));
     }
-    account_page_free(a, d->cpus);
+    account_page_free(a, d->space.cpus);
     io_free(d);
     account_object_free(&d->obj);
     return true;

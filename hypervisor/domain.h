@@ -18,17 +18,11 @@
 
 struct vcpu;
 
-struct domain_cpu {
-    u64 pml4;            /* host-physical, 0: no context of the domain has lived here yet */
-    u32 tag_hint;        /* tlb.h */
-};
-
 struct domain {
     struct object obj;
     bool guest;                  /* constant */
     struct space space;
     u64 *caps;                   /* direct map: PDPT of the capability space */
-    struct domain_cpu *cpus;     /* direct map, one page: CPUS_MAX of them */
     struct list contexts;        /* tree_lock: ctx->domain_node */
     struct vcpu *vcpus[CB_GUEST_VCPUS]; /* tree_lock to write; only guest domains */
     u8 *io_bitmap;               /* direct map: 8 KiB in two pages io_bitmap[0], [1]; see io.c */
@@ -36,8 +30,8 @@ struct domain {
     u32 teardown;                /* reap.c: selectors below this one have been emptied */
 };
 
-/* Loads the domain's tables on this CPU if they are not (cpu.domain); flushes what tlb.h says. In domain.c. */
-void domain_load(struct domain *d);
+/* Loads a domain's tables on this CPU if they are not (cpu.home); flushes what tlb.h says. In domain.c. */
+void domain_load(struct space_cpu *home);
 
 /* Makes sure the domain has a PML4 for the CPU. NO_MEMORY (argument 0). tree_lock held. */
 status_t domain_add_cpu(struct domain *d, u32 cpu_id) MUST_CHECK;

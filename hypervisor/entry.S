@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Ways into the kernel and out of it. From user mode, registers go straight into cpu.current->regs: exceptions and interrupts
- * find its end in TSS.RSP0, system calls find it through `cpu`. Then the CPU's one stack starts anew.
- * Inside the kernel (idling, or in the window of kernel_preempt()) they are saved on the stack in use.
+ * Ways into the kernel and out of it. From user mode, registers go into cpu.current->regs, and the CPU's one stack, to which
+ * TSS.RSP0 points, starts anew. Inside the kernel (idling, or in the window of kernel_preempt()) they are saved on the stack in use.
+ *
+ * The fast paths of `null`, `call` and `reply` are here, in full. They deal with what is common and leave all else, untouched, to
+ * entry_syscall_slow: so there is nothing that they refuse, and no result that differs. docs/ipc.md goes through them line by line.
  */
 #include "layout.h"
+#include "offsets.h"
 #include "regs.h"
 
-#define CPU_CURRENT cpu /* offset 0, checked in trap.c */
 #define REG(name) CTX_REGS + REGS_##name
 
 .macro push_registers
@@ -51,29 +53,153 @@
 
 /* ---- System calls. rax, rcx and r11 are the kernel's (corbel/call.h); rsp is still the caller's. ---- */
 
+/*
+ * The rest of a switch to the thread whose tables rbp stands for: they are loaded if they are not. The word is always fit to
+ * be loaded (tlb.h). Loses r14.
+ */
+.macro switch_tables
+    cmpq %rbp, cpu + CPU_HOME
+    je 1f
+    movq SPACE_CPU_CR3(%rbp), %r14
+    movq %r14, %cr3
+    movq %rbp, cpu + CPU_HOME
+1:
+.endm
+
     .globl entry_syscall
     .balign 64
 entry_syscall:
-    movq CPU_CURRENT, %rax
+    cmpl $NUMBER_CALL, %edi /* and no flags */
+    jne 2f
+
+    /* `call`: a message in registers alone (r10, its information, is 0), and nothing that must be looked at before a switch. */
+    movl cpu + CPU_HAZARDS, %eax
+    orq %r10, %rax
+    jnz entry_syscall_slow
+    movq %rdi, %rbx
+    shrq $26, %rbx /* the selector, times the size of a slot */
+    andl $((SELECTORS - 1) << 6), %ebx
+    movabsq $CAP_BASE, %rax
+    movq (%rax, %rbx), %rax /* the one look at the capability */
+    xorq $WORD_PORTAL, %rax
+    testl $WORD_PORTAL_MASK, %eax
+    jnz entry_syscall_slow
+    sarq $16, %rax /* struct portal */
+    movq PORTAL_HANDLER(%rax), %rbx
+    movq cpu + CPU_IDLE_HERE, %rbp
+    cmpq %rbp, CTX_CPU(%rbx)
+    jne entry_syscall_slow
+    movq cpu + CPU_CURRENT, %r12
+    movl CTX_STATE(%r12), %r13d
+    subl $CTX_LEFT_ONE, %r13d
+    jb entry_syscall_slow
+    /* All is checked; rax: portal, rbx: handler, r12: caller, r13: the handler's state (READY, as the caller's was). */
+    movq CTX_HOME(%rbx), %rbp
+    switch_tables
+    movl %r13d, CTX_STATE(%rbx)
+    movb $STATE_CALLING, CTX_STATE(%r12)
+    movq %rsp, REG(RSP)(%r12)
+    movq %rcx, REG(RIP)(%r12)
+    movq %r11, REG(RFLAGS)(%r12)
+    movq %rbx, CTX_CALLEE(%r12)
+    movq %r12, CTX_CALLER(%rbx)
+    movq %rax, CTX_PORTAL(%rbx)
+    movq %rbx, cpu + CPU_CURRENT
+    incq THREAD_CALLS(%r12)
+    incq THREAD_HANDLED(%rbx)
+    movq THREAD_FS_BASE(%rbx), %rbp
+    wrfsbase %rbp
+    movq PORTAL_BADGE(%rax), %rdi
+    movq PORTAL_ENTRY(%rax), %rcx
+    movq THREAD_STACK(%rbx), %rsp
+    movl $0x202, %r11d
+    xorl %ebp, %ebp
+    wrgsbase %rbp
+    xorl %eax, %eax /* what the message does not use does not reach the other domain */
+    xorl %ebx, %ebx
+    xorl %r12d, %r12d
+    xorl %r13d, %r13d
+    xorl %r14d, %r14d
+    xorl %r15d, %r15d
+    sysretq
+
+2:  cmpl $NUMBER_REPLY, %edi
+    jne 3f
+    /* `reply`, likewise, to a thread that is in a `call`. Only a handler has a caller. */
+    movl cpu + CPU_HAZARDS, %eax
+    orq %r10, %rax
+    jnz entry_syscall_slow
+    movq cpu + CPU_CURRENT, %rbx
+    movq CTX_CALLER(%rbx), %r12
+    testq %r12, %r12
+    jz entry_syscall_slow
+    cmpw $STATE_CALLING, CTX_STATE(%r12) /* and no CTX_FLAG */
+    jne entry_syscall_slow
+    movq CTX_HOME(%r12), %rbp
+    switch_tables
+    movl $STATE_IDLE, CTX_STATE(%rbx)
+    movq $0, CTX_CALLER(%rbx)
+    movb $STATE_READY, CTX_STATE(%r12)
+    movq %r12, cpu + CPU_CURRENT
+    movq THREAD_FS_BASE(%r12), %rbp
+    wrfsbase %rbp
+    movq REG(RSP)(%r12), %rsp
+    movq REG(RIP)(%r12), %rcx
+    movq REG(RFLAGS)(%r12), %r11
+    xorl %ebp, %ebp
+    wrgsbase %rbp
+    xorl %eax, %eax /* CB_OK */
+    xorl %ebx, %ebx
+    xorl %edi, %edi
+    xorl %r12d, %r12d
+    xorl %r13d, %r13d
+    xorl %r14d, %r14d
+    xorl %r15d, %r15d
+    sysretq
+
+3:  testl %edi, %edi
+    jnz entry_syscall_slow
+    xorl %eax, %eax /* `null` */
+    sysretq
+
+    /* All other calls, and these if they are not simple. The registers that C keeps are saved only if another context is next. */
+    .globl entry_syscall_slow
+entry_syscall_slow:
+    movq cpu + CPU_CURRENT, %rax
     movq %rsp, REG(RSP)(%rax)
     movq $CPU_STACK_TOP, %rsp
     movq %rcx, REG(RIP)(%rax)
     movq %r11, REG(RFLAGS)(%rax)
-    movq $REGS_SYSCALL, REG(VECTOR)(%rax)
     movq %rdi, REG(RDI)(%rax)
     movq %rsi, REG(RSI)(%rax)
     movq %rdx, REG(RDX)(%rax)
     movq %r8, REG(R8)(%rax)
     movq %r9, REG(R9)(%rax)
     movq %r10, REG(R10)(%rax)
-    movq %rbx, REG(RBX)(%rax)
-    movq %rbp, REG(RBP)(%rax)
-    movq %r12, REG(R12)(%rax)
-    movq %r13, REG(R13)(%rax)
-    movq %r14, REG(R14)(%rax)
-    movq %r15, REG(R15)(%rax)
+    pushq %rax
+    call call_dispatch
+    popq %rdi
+    testb %al, %al
+    jz 4f
+    movq REG(RAX)(%rdi), %rax
+    movq REG(RIP)(%rdi), %rcx
+    movq REG(RFLAGS)(%rdi), %r11
+    movq REG(RSI)(%rdi), %rsi
+    movq REG(RDX)(%rdi), %rdx
+    movq REG(R8)(%rdi), %r8
+    movq REG(R9)(%rdi), %r9
+    movq REG(R10)(%rdi), %r10
+    movq REG(RSP)(%rdi), %rsp
+    movq REG(RDI)(%rdi), %rdi
+    sysretq
+4:  movq %rbx, REG(RBX)(%rdi)
+    movq %rbp, REG(RBP)(%rdi)
+    movq %r12, REG(R12)(%rdi)
+    movq %r13, REG(R13)(%rdi)
+    movq %r14, REG(R14)(%rdi)
+    movq %r15, REG(R15)(%rdi)
     xorl %ebp, %ebp
-    call trap_syscall
+    call kernel_exit
     ud2
 
     .globl entry_return_syscall
@@ -99,6 +225,7 @@ entry_return_syscall:
 
     .globl entry_return
 entry_return:
+    movq $REGS_SYSCALL, REGS_VECTOR(%rdi) /* as entry_syscall expects it: it is not written there */
     movq %rdi, %rsp
     pop_registers
     iretq
@@ -108,9 +235,31 @@ entry_return:
 entry_common:
     testb $3, 24(%rsp) /* CS, behind vector, error code and RIP */
     jz entry_kernel
-    push_registers
-    movq %rsp, %rdi
-    movq $CPU_STACK_TOP, %rsp
+    pushq %rax
+    movq cpu + CPU_CURRENT, %rax
+    movq %rdi, REG(RDI)(%rax)
+    movq %rsi, REG(RSI)(%rax)
+    movq %rdx, REG(RDX)(%rax)
+    movq %rcx, REG(RCX)(%rax)
+    movq %r8, REG(R8)(%rax)
+    movq %r9, REG(R9)(%rax)
+    movq %r10, REG(R10)(%rax)
+    movq %r11, REG(R11)(%rax)
+    movq %rbx, REG(RBX)(%rax)
+    movq %rbp, REG(RBP)(%rax)
+    movq %r12, REG(R12)(%rax)
+    movq %r13, REG(R13)(%rax)
+    movq %r14, REG(R14)(%rax)
+    movq %r15, REG(R15)(%rax)
+    popq REG(RAX)(%rax)
+    popq REG(VECTOR)(%rax)
+    popq REG(ERROR)(%rax)
+    popq REG(RIP)(%rax)
+    popq REG(CS)(%rax)
+    popq REG(RFLAGS)(%rax)
+    popq REG(RSP)(%rax)
+    popq REG(SS)(%rax)
+    leaq CTX_REGS(%rax), %rdi
     pushq $2 /* no flag of the user's stays: DF, AC */
     popfq
     xorl %ebp, %ebp

@@ -16,6 +16,7 @@
 #include "irq.h"
 #include "log.h"
 #include "reap.h"
+#include "timer.h"
 #include "vcpu.h"
 #include "x86.h"
 
@@ -119,8 +120,10 @@ static status_t event_sleep(struct ctx *c, struct event *e, struct regs *r)
         return bits ? CB_OK : FAULT(ABORTED, 0);
     }
     c->timer.kind = TIMER_WAIT;
-    if (deadline != CB_DEADLINE_NONE)
+    if (deadline != CB_DEADLINE_NONE) {
         timerq_insert(&cpu.timers, &c->timer, deadline);
+        timer_need(deadline);
+    }
     ctx_block(c, CTX_WAITING);
     return CALL_BLOCKED;
 }

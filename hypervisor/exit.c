@@ -9,13 +9,12 @@
 #include "reap.h"
 #include "sched.h"
 #include "thread.h"
-#include "timer.h"
 #include "vcpu.h"
 #include "x86.h"
 
 static u32 exit_pending(void)
 {
-    return atomic_load_explicit(&cpu.hazards, memory_order_relaxed);
+    return cpu_hazards() & HAZARD_EXIT;
 }
 
 /* Posted work precedes the pass of a grace period, which promises that it is done; so do flushes. */
@@ -23,7 +22,7 @@ static void exit_hazards(void)
 {
     u64 wanted = grace_wanted_now(); /* before the hazards: a period that begins in between is not passed yet */
     /* Acquire: sees what was written before the bit was set by another CPU (grace_ask(), ctx_post()). */
-    u32 hazards = atomic_exchange_explicit(&cpu.hazards, 0, memory_order_acquire);
+    u32 hazards = atomic_fetch_and_explicit(&cpu.hazards, ~HAZARD_EXIT, memory_order_acquire);
 
     if (hazards & HAZARD_TIMER)
         sched_timers(rdtsc());
@@ -38,14 +37,6 @@ static void exit_hazards(void)
     }
     if (hazards & HAZARD_RESCHED)
         sched_pick();
-}
-
-static void exit_arm(void)
-{
-    u64 deadline = sched_deadline();
-
-    if (deadline != cpu.armed)
-        timer_arm(deadline);
 }
 
 /* Interrupts are off from the last look at the hazards to HLT: what comes in between wakes it at once. */
@@ -69,13 +60,12 @@ NORETURN void kernel_exit(void)
             if (exit_pending())
                 continue;
         }
-        exit_arm();
         c = cpu.current;
         if (!c) {
             exit_idle();
             continue;
         }
-        domain_load(c->domain);
+        domain_load(c->home);
         if (ctx_is_vcpu(c)) {
             vcpu_run(vcpu_of(c));
             continue;

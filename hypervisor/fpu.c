@@ -54,7 +54,6 @@ void fpu_cpu_init(void)
             xsetbv(fpu_features);
     }
     write_cr0((read_cr0() & ~CR0_EM) | CR0_TS);
-    cpu.fpu_trap = 1;
     cpu.fpu_owner = NULL;
 }
 
@@ -83,9 +82,9 @@ static void fpu_load(const u8 *area)
 
 void fpu_take(struct ctx *c)
 {
-    if (cpu.fpu_trap) {
+    if (!(cpu_hazards() & HAZARD_FPU)) {
         clts();
-        cpu.fpu_trap = 0;
+        cpu_hazard(HAZARD_FPU);
     }
     if (cpu.fpu_owner == c)
         return;
@@ -97,15 +96,15 @@ void fpu_take(struct ctx *c)
 
 void fpu_leave(struct ctx *c)
 {
-    bool trap = cpu.fpu_owner != c;
+    bool open = cpu_hazards() & HAZARD_FPU;
 
-    if (trap == (bool)cpu.fpu_trap)
-        return;
-    if (trap)
+    if (open && cpu.fpu_owner != c) {
         write_cr0(read_cr0() | CR0_TS);
-    else
+        cpu_hazard_over(HAZARD_FPU);
+    } else if (!open && cpu.fpu_owner == c) {
         clts();
-    cpu.fpu_trap = trap;
+        cpu_hazard(HAZARD_FPU);
+    }
 }
 
 void fpu_forget(struct ctx *c)

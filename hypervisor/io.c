@@ -83,6 +83,7 @@ bool io_fault(struct domain *d)
     kpage_io_bitmap(physical(d->io_bitmap), physical(d->io_bitmap_high));
     cpu_set_io_bitmap(true);
     cpu.io_domain = d;
+    cpu_hazard(HAZARD_IO);
     return true;
 }
 
@@ -92,6 +93,7 @@ void io_unload(void)
         return;
     cpu_set_io_bitmap(false);
     cpu.io_domain = NULL;
+    cpu_hazard_over(HAZARD_IO);
 }
 
 void io_free(struct domain *d)

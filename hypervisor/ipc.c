@@ -81,6 +81,7 @@ static void handler_enter(struct ctx *c, struct ctx *h, const struct portal *p, 
     h->caller = c;
     h->portal = p;
     h->state = CTX_READY;
+    h->left = (u16)(c->left - 1);
     c->callee = h;
     c->state = CTX_CALLING;
     cpu.current = h;
@@ -92,9 +93,9 @@ static bool chain_refuses(const struct ctx *c, const struct ctx *h)
     for (unsigned n = 0; n < CTX_CHAIN_MAX; n++) {
         if (h == c)
             return true;
-        if (!h->callee)
+        if (!ctx_callee(h))
             return false;
-        h = h->callee;
+        h = ctx_callee(h);
     }
     return true;
 }
@@ -106,18 +107,6 @@ static void wait_for_handler(struct ctx *c, struct ctx *h)
     c->callee = h;
     list_append(&h->waiters, &c->wait_node);
     cpu.current = NULL;
-}
-
-/* How long the chain of callers behind `c` is: it is what a new call would lengthen. */
-static bool chain_full(const struct ctx *c)
-{
-    unsigned n = 0;
-
-    while (c->caller && n < CTX_CHAIN_MAX) {
-        c = c->caller;
-        n++;
-    }
-    return n == CTX_CHAIN_MAX;
 }
 
 status_t ipc_call(struct regs *r)
@@ -141,7 +130,7 @@ status_t ipc_call(struct regs *r)
     if (!t || t->ctx.state == CTX_STOPPED)
         return FAULT(ABORTED, 0);
     h = &t->ctx;
-    if (chain_full(c))
+    if (!c->left)
         return FAULT(BUSY, 0);
     if (h->state != CTX_IDLE) {
         if (chain_refuses(c, h))
@@ -165,10 +154,10 @@ bool ipc_exit(struct ctx *c, struct portal *p, u64 reason)
     struct ctx *h;
 
     c->exit_pending = false;
-    if (p->cpu != cpu.id || !t || t->ctx.state == CTX_STOPPED || chain_full(c))
+    if (p->cpu != cpu.id || !t || t->ctx.state == CTX_STOPPED || !c->left)
         return false;
     h = &t->ctx;
-    c->partner_is_exit = true;
+    c->flags |= CTX_FLAG_EXIT;
     if (h->state != CTX_IDLE) {
         if (chain_refuses(c, h))
             return false;
@@ -229,26 +218,25 @@ status_t ipc_reply(struct regs *r)
         return FAULT(BAD_CALL, 0);
     if (CALL_FLAGS(r))
         return FAULT(BAD_PARAM, 0);
-    if (!info_valid(r->r10) || (groups && (c ? !c->partner_is_exit : remote_serving(thread_of(h)))))
+    if (!info_valid(r->r10) || (groups && (c ? !ctx_in_exit(c) : remote_serving(thread_of(h)))))
         return FAULT(BAD_PARAM, 5);
     h->state = CTX_IDLE;
+    h->left = 0;
     h->caller = NULL;
-    h->portal = NULL;
     cpu.current = NULL;
     if (!c) {
         remote_reply(h, r);
         return CALL_BLOCKED;
     }
-    c->callee = NULL;
     c->state = CTX_READY;
-    if (c->partner_is_exit) {
-        c->partner_is_exit = false;
+    if (ctx_in_exit(c)) {
+        c->flags &= (u8)~CTX_FLAG_EXIT;
         reply_state(h, c, groups);
     } else {
         reply_message(h, c, r);
     }
     /* A helper's scheduling context goes back to its own business; the caller has one of its own. */
-    if (!cpu.helping)
+    if (!(cpu_hazards() & HAZARD_HELPING))
         cpu.current = c;
     return CALL_BLOCKED;
 }

@@ -3,6 +3,7 @@
 
 #include "bootmem.h"
 #include "cpu.h"
+#include "ctx.h"
 #include "log.h"
 #include "pte.h"
 #include "space.h"
@@ -177,6 +178,7 @@ void kpage_cpu(u32 id)
     pdpt[PDPT_CPU] = physical(pd) | PTE_TABLE;
 
     c->id = id;
+    c->idle_here = id | (u64)CTX_IDLE << 32;
     c->self = c;
     c->pml4 = physical(pml4);
     c->kernel_pdpt = physical(pdpt);

@@ -6,8 +6,15 @@
 #include "account.h"
 #include "call.h"
 #include "domain.h"
+#include "offsets.h"
 #include "reap.h"
 #include "thread.h"
+
+struct thread thread_none = { .ctx = { .cpu = CPUS_MAX, .state = CTX_STOPPED } };
+
+ASSERT_OFFSET(struct portal, handler, PORTAL_HANDLER);
+ASSERT_OFFSET(struct portal, entry, PORTAL_ENTRY);
+ASSERT_OFFSET(struct portal, badge, PORTAL_BADGE);
 
 static status_t portal_create_locked(struct regs *r)
 {
@@ -57,7 +64,7 @@ bool portal_kill(struct portal *p)
 {
     if (!remote_close_portal(p))
         return false;
-    if (!p->handler)
+    if (!portal_handler(p))
         return true;
     list_remove(&p->node);
     ctx_post(&p->handler->ctx, CTX_OP_PORTAL_GONE);
@@ -67,6 +74,6 @@ bool portal_kill(struct portal *p)
 void portal_orphan(struct portal *p)
 {
     list_remove(&p->node);
-    __atomic_store_n(&p->handler, NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&p->handler, &thread_none, __ATOMIC_RELAXED);
     reap_object(&p->obj);
 }

@@ -10,9 +10,11 @@ struct ctx;
 struct regs;
 struct thread;
 
+extern struct thread thread_none; /* on no CPU, never idle: so the fast path takes no call for it */
+
 struct portal {
     struct object obj;
-    struct thread *handler; /* tree_lock to write; NULL: it has died, and the portal is about to */
+    struct thread *handler; /* tree_lock to write; &thread_none: it has died, and the portal is about to */
     u64 entry, badge;       /* constant */
     u32 groups;             /* constant: register groups wanted in exits and exceptions */
     u32 cpu;                /* constant: the handler's */
@@ -23,7 +25,9 @@ struct portal {
 /* Who answers calls through it, NULL: nobody any more. The pointer stays valid until this CPU leaves the kernel. */
 static inline struct thread *portal_handler(const struct portal *p)
 {
-    return __atomic_load_n(&p->handler, __ATOMIC_RELAXED);
+    struct thread *t = __atomic_load_n(&p->handler, __ATOMIC_RELAXED);
+
+    return t == &thread_none ? NULL : t;
 }
 
 status_t portal_create(struct regs *r);

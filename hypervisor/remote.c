@@ -180,6 +180,7 @@ bool remote_next(struct ctx *h)
         return false;
     ipc_transfer(c, h, h->regs.r10);
     h->state = CTX_READY;
+    h->left = CTX_CHAIN_MAX;
     return true;
 }
 

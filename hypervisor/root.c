@@ -135,7 +135,7 @@ static void root_make(void)
     s = root_slot(CB_ROOT_SEL_ACCOUNT);
     account->obj.root = s;
     slot_insert(s, NULL, root, slot_word_make(CB_TYPE_ACCOUNT, CB_RIGHTS_ALL & ~CB_RIGHT_DESTROY, account));
-    domain_load(root);
+    domain_load(&root->space.cpus[cpu.id]);
     call_install(root_slot(CB_ROOT_SEL_DOMAIN), &root->obj, 0);
     root_insert(CB_ROOT_SEL_LOG, CB_TYPE_LOG, CB_RIGHT_READ | CB_RIGHT_CONTROL);
     root_insert(CB_ROOT_SEL_IRQ, CB_TYPE_IRQ, CB_RIGHT_CONTROL);

@@ -12,6 +12,7 @@
 #include "event.h"
 #include "portal.h"
 #include "thread.h"
+#include "timer.h"
 #include "vcpu.h"
 #include "x86.h"
 
@@ -28,12 +29,15 @@ static void sched_queue(struct sched *s, bool front, u64 now)
     if (!budget_refill(s, now, front)) {
         s->state = SCHED_THROTTLED;
         timerq_insert(&cpu.timers, &s->timer, s->refill_at);
+        timer_need(s->refill_at);
         return;
     }
     s->state = SCHED_QUEUED;
     runqueue_insert(&cpu.runqueue, s, front);
     if (!cpu.sched || s->priority > cpu.sched->priority)
         cpu_hazard(HAZARD_RESCHED);
+    else if (s->priority == cpu.sched->priority)
+        timer_need(cpu.sched_since + cpu.sched->left);
 }
 
 void sched_enqueue(struct sched *s)
@@ -101,6 +105,21 @@ void sched_yield(void)
     cpu.current = NULL;
 }
 
+/* Does the running scheduling context share its CPU, so that the end of its slice matters? */
+static bool sched_has_rival(const struct sched *s)
+{
+    return !list_empty(&cpu.runqueue.queue[s->priority]);
+}
+
+/* The end of its slice, where that matters, is a time to be woken at. */
+static void sched_slice(void)
+{
+    const struct sched *s = cpu.sched;
+
+    if (s->budget < s->period || sched_has_rival(s))
+        timer_need(cpu.sched_since + s->left);
+}
+
 static void sched_run(struct sched *s, struct ctx *c, bool helping)
 {
     runqueue_remove(&cpu.runqueue, s);
@@ -108,7 +127,11 @@ static void sched_run(struct sched *s, struct ctx *c, bool helping)
     cpu.sched = s;
     cpu.sched_since = rdtsc();
     cpu.current = c;
-    cpu.helping = helping;
+    if (helping)
+        cpu_hazard(HAZARD_HELPING);
+    else if (cpu_hazards() & HAZARD_HELPING)
+        cpu_hazard_over(HAZARD_HELPING);
+    sched_slice();
 }
 
 /*
@@ -119,7 +142,7 @@ static struct ctx *chain_end(struct ctx *c, bool *helping)
 {
     *helping = c->caller != NULL;
     for (unsigned n = 0; n < CTX_WALK_MAX; n++) {
-        if (!c->callee || (c->state == CTX_HELPING && c->callee->state == CTX_IDLE))
+        if (!ctx_callee(c) || (c->state == CTX_HELPING && c->callee->state == CTX_IDLE))
             return c;
         *helping |= c->state == CTX_HELPING;
         c = c->callee;
@@ -185,22 +208,6 @@ void sched_pick(void)
     atomic_fetch_and_explicit(&cpu.hazards, ~HAZARD_RESCHED, memory_order_relaxed);
 }
 
-/* Does the running scheduling context share its CPU, so that the end of its slice matters? */
-static bool sched_has_rival(const struct sched *s)
-{
-    return !list_empty(&cpu.runqueue.queue[s->priority]);
-}
-
-u64 sched_deadline(void)
-{
-    const struct sched *s = cpu.sched;
-    u64 deadline = cpu.timers.first ? cpu.timers.first->when : UINT64_MAX;
-
-    if (s && (s->budget < s->period || sched_has_rival(s)))
-        deadline = MIN(deadline, cpu.sched_since + s->left);
-    return deadline;
-}
-
 static void timer_expire(struct timer *t)
 {
     switch ((enum timer_kind)t->kind) {
@@ -221,9 +228,12 @@ void sched_timers(u64 now)
         timerq_remove(&cpu.timers, t);
         timer_expire(t);
     }
+    if (cpu.timers.first)
+        timer_need(cpu.timers.first->when);
     if (!cpu.sched)
         return;
     sched_charge(now);
+    sched_slice();
     if (cpu.sched->left == 0 && (cpu.sched->budget < cpu.sched->period || sched_has_rival(cpu.sched)))
         cpu_hazard(HAZARD_RESCHED);
 }

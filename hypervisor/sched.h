@@ -61,9 +61,6 @@ void sched_charge(u64 now);
  */
 void sched_pick(void);
 
-/* When the CPU must next be interrupted: earliest timer or end of budget, UINT64_MAX for never. */
-u64 sched_deadline(void);
-
 /* Timers that have expired by `now` take effect. */
 void sched_timers(u64 now);
 

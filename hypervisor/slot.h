@@ -22,9 +22,9 @@
 
 struct domain;
 
-/* word: bits 5:0 type, bits 47:6 address of the object (sign-extended, 64-byte aligned), bits 55:48 rights. */
-#define SLOT_TYPE_MASK 0x3full
-#define SLOT_RIGHTS_SHIFT 48
+/* word: bits 7:0 type, bits 15:8 rights, bits 63:16 address of the object (its low 48 bits; it is canonical). */
+#define SLOT_RIGHTS_SHIFT 8
+#define SLOT_OBJECT_SHIFT 16
 #define SLOT_DEPTH_MAX 1024u
 
 #define SLOT_REVOKING 0x1u  /* flags: nothing more may be derived from it */
@@ -54,12 +54,12 @@ extern struct lock tree_lock;
 
 static inline u64 slot_word_make(enum cb_type type, u32 rights, const void *object)
 {
-    return (u64)type | ((u64)(uintptr_t)object & 0x0000ffffffffffc0ull) | (u64)rights << SLOT_RIGHTS_SHIFT;
+    return (u64)type | (u64)rights << SLOT_RIGHTS_SHIFT | (u64)(uintptr_t)object << SLOT_OBJECT_SHIFT;
 }
 
 static inline enum cb_type slot_word_type(u64 word)
 {
-    return (enum cb_type)(word & SLOT_TYPE_MASK);
+    return (enum cb_type)(word & 0xff);
 }
 
 static inline u32 slot_word_rights(u64 word)
@@ -69,7 +69,7 @@ static inline u32 slot_word_rights(u64 word)
 
 static inline void *slot_word_object(u64 word)
 {
-    return (void *)(uintptr_t)((u64)((s64)(word << 16) >> 16) & ~SLOT_TYPE_MASK);
+    return (void *)(uintptr_t)((s64)word >> SLOT_OBJECT_SHIFT); /* the address is canonical */
 }
 
 static inline u64 slot_word(const struct slot *s)

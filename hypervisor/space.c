@@ -4,6 +4,7 @@
 #include <corbel/call.h>
 
 #include "account.h"
+#include "cpu.h"
 #include "pte.h"
 #include "slot.h"
 #include "tlb.h"
@@ -149,8 +150,13 @@ void space_unmap(struct space *s, u64 address, u64 pages)
         *entry = 0;
         done += pte_span(level);
     }
-    /* Pairs with the load in domain_load() and vcpu.c: entries first, then the generation. */
-    atomic_fetch_add_explicit(&s->generation, 1, memory_order_release);
+    /*
+     * Entries first, then the generation (pairs with its loads in domain.c and vcpu_run.c), then the ready-made words:
+     * domain_load_tables() makes one and then looks at the generation, so one of the two takes it back.
+     */
+    atomic_fetch_add(&s->generation, 1);
+    for (u32 i = 0; i < cpu_count; i++)
+        __atomic_store_n(&s->cpus[i].cr3, s->cpus[i].pml4, __ATOMIC_SEQ_CST);
 }
 
 /* Frees empty tables below `table`, depth first; true when it has none left. */

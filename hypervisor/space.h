@@ -12,10 +12,20 @@
 #include "types.h"
 
 struct account;
+struct domain;
 
 enum space_format { SPACE_HOST, SPACE_NPT };
 
+/* What it takes to load the tables of a space's domain on one CPU. */
+struct space_cpu {
+    u64 cr3;                /* tlb.h: the word to load; its CPU sets it, any CPU may take TLB_WORD_KEEP away */
+    u64 pml4;               /* host-physical, 0: no context of the domain has lived here yet; constant then */
+    struct domain *domain;  /* constant */
+    u32 tag_hint;           /* tlb.h */
+};
+
 struct space {
+    struct space_cpu *cpus; /* constant; direct map, one page: CPUS_MAX of them */
     u64 *root;          /* direct map: PDPT (host: 512 GiB) or PML4 (guest: 256 TiB) */
     u8 levels;          /* 3 or 4 */
     u8 format;          /* enum space_format */
@@ -27,6 +37,7 @@ struct space {
 
 extern bool space_has_1g; /* the processor maps 1 GiB pages; set at boot */
 
+/* s->cpus is set already. */
 status_t space_init(struct space *s, struct account *a, enum space_format format) MUST_CHECK;
 
 /* First address behind the space. */

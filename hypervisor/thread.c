@@ -67,7 +67,7 @@ static struct thread *thread_alloc(const struct request *q)
 
     if (!t)
         return NULL;
-    ctx_init(&t->ctx, q->domain, q->cpu);
+    ctx_init(&t->ctx, q->domain, q->cpu, 0);
     list_init(&t->portals);
     t->ctx.fpu = account_page(q->account);
     t->ctx.utcb = account_page(q->account);
@@ -80,12 +80,13 @@ static struct thread *thread_alloc(const struct request *q)
 static void thread_init(struct thread *t, const struct request *q)
 {
     t->handler = q->entry == 0;
-    t->entry = q->entry;
     t->stack = q->stack;
     t->ctx.utcb_address = q->utcb;
     fpu_init_state(t->ctx.fpu);
-    if (t->handler)
+    if (t->handler) {
         t->ctx.state = CTX_IDLE;
+        t->ctx.left = 0;
+    }
     t->ctx.regs = (struct regs){
         .vector = REGS_SYSCALL,
         .rip = q->entry,
@@ -188,6 +189,8 @@ static status_t thread_set_locked(struct regs *r)
         if (r->rdx >= USER_END)
             return FAULT(BAD_PARAM, 2);
         __atomic_store_n(&t->fs_base, r->rdx, __ATOMIC_RELAXED);
+        if (&t->ctx == cpu.current)
+            thread_load_bases(t);
         return CB_OK;
     case CB_THREAD_EXCEPTION: return set_exception(t, r->rdx);
     default: return FAULT(BAD_PARAM, 1);

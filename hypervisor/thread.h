@@ -10,15 +10,15 @@ struct portal;
 
 struct thread {
     struct ctx ctx;            /* first: a ctx of type CB_TYPE_THREAD is a thread */
-    bool handler;              /* constant */
-    u64 entry, stack;          /* constant */
     u64 fs_base;
+    u64 stack;                 /* constant */
+    u64 calls, handled;        /* counters */
     u64 cr2;                   /* of the last exception */
+    bool handler;              /* constant */
     /* tree_lock to write: its own portal capability, where its faults go; empty: they kill it */
     struct slot exception;
     struct list portals;       /* tree_lock: portal->node, of which it is the handler */
     struct remote_server remote; /* handler: its callers on other CPUs */
-    u64 calls, handled;        /* counters */
 };
 
 static inline struct thread *thread_of(struct ctx *c)
@@ -42,8 +42,9 @@ void thread_state_put(struct ctx *c, u32 groups, const struct cb_state *in);
 bool thread_kill(struct thread *t);
 void thread_free(struct thread *t);
 
-/* Resumes user mode. Never returns. entry.S */
+/* Resumes user mode. Never returns. trap.c */
 NORETURN void thread_resume(struct ctx *c);
+void thread_load_bases(const struct thread *t); /* FS and GS base, for user mode */
 
 status_t thread_create(struct regs *r);
 status_t thread_set(struct regs *r);

@@ -73,9 +73,7 @@ void timer_arm(u64 deadline)
 {
     cpu.armed = deadline;
     if (features.tsc_deadline)
-        wrmsr(MSR_TSC_DEADLINE, deadline == UINT64_MAX ? 0 : MAX(deadline, 1));
-    else if (deadline == UINT64_MAX)
-        apic_timer_start(0);
+        wrmsr(MSR_TSC_DEADLINE, MAX(deadline, 1));
     else
         arm_counter(deadline);
 }

@@ -3,6 +3,7 @@
 #ifndef TIMER_H
 #define TIMER_H
 
+#include "cpu.h"
 #include "types.h"
 
 /* Boot CPU: measures, after tsc_init(). */
@@ -11,7 +12,14 @@ void timer_probe(void);
 /* This CPU. */
 void timer_init(void);
 
-/* Interrupts this CPU at `deadline` (TSC), or somewhat earlier; UINT64_MAX: not at all. Sets cpu.armed. */
+/* Interrupts this CPU at `deadline`, or somewhat earlier, instead of at the one before. Sets cpu.armed. */
 void timer_arm(u64 deadline);
+
+/* Makes sure that this CPU is interrupted by `deadline` (TSC); perhaps earlier, for deadlines that are no more. */
+static inline void timer_need(u64 deadline)
+{
+    if (deadline < cpu.armed)
+        timer_arm(deadline);
+}
 
 #endif

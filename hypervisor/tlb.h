@@ -19,8 +19,16 @@ struct tlb_tags {
     u32 count;   /* usable tags, numbered from `first`; 0: the CPU has none, every entry flushes */
     u32 first;
     u32 next;    /* the tag to evict next */
-    struct { u64 identity, generation; } tag[TLB_TAGS_MAX];
+    struct { u64 identity, generation; u64 *word; } tag[TLB_TAGS_MAX];
 };
+
+/*
+ * A context may keep the word to load into CR3 ready-made: its table's address alone loads it with tag 0 and flushes
+ * that; with a tag and TLB_WORD_KEEP it flushes nothing. When the tag goes to another context, the word becomes the
+ * address alone again.
+ */
+#define TLB_WORD_KEEP (1ull << 63)
+#define TLB_WORD_ADDRESS 0x000ffffffffff000ull
 
 struct tlb_choice {
     u32 tag;     /* hardware number; 0 if there are none */
@@ -33,7 +41,10 @@ void tlb_init(struct tlb_tags *t, u32 first, u32 count);
  * `hint` is kept by the caller per (context, CPU), 0 at first: makes the common case one comparison. Identities are
  * never 0.
  */
-struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u32 *hint);
+struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u32 *hint, u64 *word);
+
+/* `word` (NULL in tlb_enter(): there is none) is about to be freed. */
+void tlb_forget(struct tlb_tags *t, const u64 *word);
 
 /* A new identity, never used before. */
 u64 tlb_identity(void);

@@ -8,20 +8,36 @@
 #include "fpu.h"
 #include "irq.h"
 #include "log.h"
+#include "offsets.h"
 #include "thread.h"
 #include "x86.h"
 
-ASSERT_OFFSET(struct cpu, current, 0);
+/* offsets.h */
+ASSERT_OFFSET(struct cpu, current, CPU_CURRENT);
+ASSERT_OFFSET(struct cpu, hazards, CPU_HAZARDS);
+ASSERT_OFFSET(struct cpu, home, CPU_HOME);
+ASSERT_OFFSET(struct cpu, idle_here, CPU_IDLE_HERE);
+ASSERT_OFFSET(struct ctx, home, CTX_HOME);
+ASSERT_OFFSET(struct ctx, cpu, CTX_CPU);
+ASSERT_OFFSET(struct ctx, state, CTX_STATE);
+ASSERT_OFFSET(struct ctx, flags, CTX_STATE + 1);
+ASSERT_OFFSET(struct ctx, left, CTX_STATE + 2);
+ASSERT_OFFSET(struct ctx, caller, CTX_CALLER);
+ASSERT_OFFSET(struct ctx, callee, CTX_CALLEE);
+ASSERT_OFFSET(struct ctx, portal, CTX_PORTAL);
+_Static_assert(sizeof(struct ctx) == CTX_SIZE, "offsets.h");
+ASSERT_OFFSET(struct thread, fs_base, THREAD_FS_BASE);
+ASSERT_OFFSET(struct thread, stack, THREAD_STACK);
+ASSERT_OFFSET(struct thread, calls, THREAD_CALLS);
+ASSERT_OFFSET(struct thread, handled, THREAD_HANDLED);
+_Static_assert(CTX_READY == STATE_READY && CTX_IDLE == STATE_IDLE && CTX_CALLING == STATE_CALLING, "offsets.h");
+_Static_assert(CB_CALL_call == NUMBER_CALL && CB_CALL_reply == NUMBER_REPLY && CB_CALL_null == 0, "offsets.h");
+_Static_assert(CB_SELECTORS == SELECTORS && sizeof(struct slot) == 64, "entry.S makes a place of a selector by a shift");
+_Static_assert(WORD_PORTAL == (CB_TYPE_PORTAL | CB_RIGHT_CALL << SLOT_RIGHTS_SHIFT), "offsets.h");
 
 #define EXCEPTIONS 32u
 
 /* ---- Ways in ---- */
-
-NORETURN void trap_syscall(void)
-{
-    call_dispatch();
-    kernel_exit();
-}
 
 void trap_interrupt(u32 vector)
 {
@@ -66,7 +82,7 @@ static NORETURN void kernel_exception(const struct regs *r)
           r->vector, r->error, r->rip, read_cr2(), read_cr3(),
           r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rbp, r->rsp,
           r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15,
-          r->cs, r->rflags, (u64)(uintptr_t)cpu.current, (u64)(uintptr_t)cpu.domain);
+          r->cs, r->rflags, (u64)(uintptr_t)cpu.current, (u64)(uintptr_t)cpu.home);
 }
 
 void trap_kernel(struct regs *r)
@@ -87,9 +103,11 @@ void trap_ist(struct regs *r)
 
 /* ---- The way out ---- */
 
-/* User code may write both bases at any time, so they are loaded each time; GS base belongs to nobody. */
-static void load_bases(u64 fs_base)
+/* User code may write both bases at any time; GS base belongs to nobody. */
+void thread_load_bases(const struct thread *t)
 {
+    u64 fs_base = __atomic_load_n(&t->fs_base, __ATOMIC_RELAXED);
+
     if (features.fsgsbase)
         __asm__ volatile("wrfsbase %0\n\twrgsbase %1" : : "r"(fs_base), "r"(0ull));
     else
@@ -98,10 +116,9 @@ static void load_bases(u64 fs_base)
 
 NORETURN void thread_resume(struct ctx *c)
 {
-    cpu_set_frame(&c->regs + 1);
-    load_bases(thread_of(c)->fs_base);
-    /* SYSRET to a non-canonical address would fault in kernel mode on Intel. */
-    if (c->regs.vector == REGS_SYSCALL && c->regs.rip < USER_END)
+    thread_load_bases(thread_of(c));
+    /* SYSRET to an address that is not canonical would fault in kernel mode on Intel: rip is a user's (USER_END at most). */
+    if (c->regs.vector == REGS_SYSCALL)
         entry_return_syscall(&c->regs);
     entry_return(&c->regs);
 }

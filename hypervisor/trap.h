@@ -8,12 +8,12 @@
 
 /* entry.S */
 extern const u64 entry_vectors[256]; /* entry points for the IDT */
-void entry_syscall(void);
+void entry_syscall(void);      /* for LSTAR; takes WRFSBASE */
+void entry_syscall_slow(void); /* the same, without fast paths */
 NORETURN void entry_return(struct regs *r);         /* IRET */
 NORETURN void entry_return_syscall(struct regs *r); /* SYSRET */
 
 /* Called by entry.S. */
-NORETURN void trap_syscall(void);
 NORETURN void trap_user(struct regs *r);
 void trap_kernel(struct regs *r); /* returns to where it came from */
 void trap_ist(struct regs *r);    /* NMI, #MC, #DF: on stacks of their own */

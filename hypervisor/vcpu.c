@@ -74,7 +74,7 @@ static struct vcpu *vcpu_alloc(const struct request *q)
 
     if (!v)
         return NULL;
-    ctx_init(&v->ctx, q->domain, q->cpu);
+    ctx_init(&v->ctx, q->domain, q->cpu, CTX_FLAG_VCPU);
     list_init(&v->events);
     v->ctx.fpu = account_page(a);
     v->ctx.utcb = account_page(a);

@@ -162,8 +162,7 @@ status_t vcpu_do_timer(struct regs *r)
     }
     ahead = r->rsi - (now + v->tsc_offset);
     timerq_insert(&cpu.timers, &v->ctx.timer, ahead < UINT64_MAX - now ? now + ahead : UINT64_MAX - 1);
-    if (v->ctx.timer.when < cpu.armed)
-        timer_arm(v->ctx.timer.when);
+    timer_need(v->ctx.timer.when);
     return CB_OK;
 }
 

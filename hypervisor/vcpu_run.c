@@ -70,13 +70,13 @@ static bool vcpu_enter(struct vcpu *v, unsigned *class)
      * Whoever sets a hazard, an upcall or a flush after this has seen VCPU_INSIDE, and its interrupt ends guest
      * mode.
      */
-    if (atomic_load(&cpu.hazards)) {
+    if (atomic_load(&cpu.hazards) & HAZARD_EXIT) {
         atomic_store_explicit(&v->mode, VCPU_OUT, memory_order_release);
         return false;
     }
     /* Pairs with the release in space_unmap(). */
     generation = atomic_load(&v->ctx.domain->space.generation) + atomic_load(&v->flushes);
-    v->tag = tlb_enter(&cpu.asids, v->tag_identity, generation, &v->tag_hint);
+    v->tag = tlb_enter(&cpu.asids, v->tag_identity, generation, &v->tag_hint, NULL);
     vcpu_prepare_upcall(v);
     fpu_take(&v->ctx);
     *class = virt->run(v);

@@ -60,7 +60,8 @@ struct domain *fake_domain(struct account *a, u32 sel)
         return NULL;
     list_init(&d->contexts);
     d->caps = caps_alloc(a);
-    if (!d->caps || space_init(&d->space, a, SPACE_HOST) || slot_reserve(d, sel, 0, &s))
+    d->space.cpus = account_page(a);
+    if (!d->caps || !d->space.cpus || space_init(&d->space, a, SPACE_HOST) || slot_reserve(d, sel, 0, &s))
         return NULL;
     d->obj.root = s;
     slot_insert(s, a->obj.root, d, slot_word_make(CB_TYPE_DOMAIN, CB_RIGHTS_ALL, d));

@@ -208,7 +208,7 @@ static void set_registers(u32 flags, u32 sel)
     caller.regs.rdi = CB_CALL_WORD(0, flags, sel);
     caller.grace_rounds = 0;
     cpu.current = &caller;
-    cpu.domain = world;
+    cpu.home = &world->space.cpus[0];
 }
 
 /* Another CPU passes, as late as it may. */
@@ -336,7 +336,6 @@ void world_init(void)
     world_threads = 0;
     world_account = fake_account(0, 4096);
     world = fake_domain(world_account, WORLD_SELF);
-    world->cpus = account_page(world_account);
     cr_assert_eq(domain_add_cpu(world, 0), CB_OK);
     for (u32 sel = WORLD_ACCOUNT; sel < WORLD_END; sel++) /* so that no call pays for pages of slots */
         cr_assert_eq(slot_reserve(world, sel, 0, &s), CB_OK);

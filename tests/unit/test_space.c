@@ -95,6 +95,7 @@ Test(space, random_mappings)
 
     fake_init();
     a = fake_account(0, 2048);
+    s.cpus = account_page(a);
     used = a->used;
     cr_assert_eq(space_init(&s, a, SPACE_HOST), CB_OK);
     for (unsigned n = 0; n < 3000; n++) {
@@ -131,6 +132,7 @@ Test(space, large_pages_are_used)
     fake_init();
     space_has_1g = true;
     a = fake_account(0, 64);
+    s.cpus = account_page(a);
     cr_assert_eq(space_init(&s, a, SPACE_NPT), CB_OK);
     used = a->used;
     cr_assert_eq(space_map(&s, a, PAGE_1G, PAGE_1G, PAGE_1G / PAGE_SIZE, CB_MAP_READ, MEM_WB), CB_OK);
@@ -147,6 +149,7 @@ Test(space, too_large_is_refused_and_maps_nothing)
 
     fake_init();
     a = fake_account(0, 64);
+    s.cpus = account_page(a);
     cr_assert_eq(space_init(&s, a, SPACE_HOST), CB_OK);
     cr_assert_eq(CB_STATUS_CODE(space_map(&s, a, 0, PAGE_SIZE, 1025, CB_MAP_READ, MEM_WB)), CB_TOO_LARGE);
     cr_assert_not(space_lookup(&s, 0, &at));
@@ -161,6 +164,7 @@ Test(space, exhausted_account)
 
     fake_init();
     a = fake_account(0, 3);
+    s.cpus = account_page(a);
     cr_assert_eq(space_init(&s, a, SPACE_HOST), CB_OK);
     cr_assert_eq(CB_STATUS_CODE(space_map(&s, a, 0, PAGE_SIZE, 1, CB_MAP_READ, MEM_WB)), CB_NO_MEMORY);
     cr_assert_not(space_lookup(&s, 0, &at));

@@ -15,11 +15,13 @@
 #define CONTEXTS 9u
 #define PAGES 4u
 #define TAGS 8u
+#define TABLE(context) (((context) + 1ull) << PAGE_SHIFT)
 
 struct context {
     u64 identity, generation;
     u64 page[PAGES];    /* what it maps: 0 nothing, else a number never used twice */
     u32 hint[CPUS];
+    u64 word[CPUS];     /* what a CPU would load without asking */
 };
 
 struct model_cpu {
@@ -39,21 +41,41 @@ static void model_init(u32 tag_count)
     memset(cpus, 0, sizeof(cpus));
     for (u32 i = 0; i < CONTEXTS; i++)
         contexts[i].identity = tlb_identity();
+    for (u32 i = 0; i < CONTEXTS; i++) {
+        for (u32 cpu_id = 0; cpu_id < CPUS; cpu_id++)
+            contexts[i].word[cpu_id] = TABLE(i);
+    }
     for (u32 i = 0; i < CPUS; i++)
         tlb_init(&cpus[i].tags, tag_count ? 1 : 0, tag_count);
+}
+
+static void model_load(struct model_cpu *c, u32 context, u32 tag, bool flush)
+{
+    cr_assert_lt(tag, TAGS);
+    c->current = context;
+    c->tag = tag;
+    if (flush)
+        memset(c->cached[tag], 0, sizeof(c->cached[tag]));
 }
 
 static void model_enter(u32 cpu_id, u32 context)
 {
     struct model_cpu *c = &cpus[cpu_id];
     struct context *x = &contexts[context];
-    struct tlb_choice choice = tlb_enter(&c->tags, x->identity, x->generation, &x->hint[cpu_id]);
+    struct tlb_choice choice = tlb_enter(&c->tags, x->identity, x->generation, &x->hint[cpu_id], &x->word[cpu_id]);
 
-    cr_assert_lt(choice.tag, TAGS);
-    c->current = context;
-    c->tag = choice.tag;
-    if (choice.flush)
-        memset(c->cached[choice.tag], 0, sizeof(c->cached[choice.tag]));
+    model_load(c, context, choice.tag, choice.flush);
+    if (choice.tag)
+        x->word[cpu_id] = TABLE(context) | choice.tag | TLB_WORD_KEEP;
+}
+
+/* As entry.S does it. */
+static void model_enter_fast(u32 cpu_id, u32 context)
+{
+    u64 word = contexts[context].word[cpu_id];
+
+    cr_assert_eq(word & TLB_WORD_ADDRESS, TABLE(context));
+    model_load(&cpus[cpu_id], context, (u32)(word & ~TLB_WORD_KEEP & ~TLB_WORD_ADDRESS), !(word & TLB_WORD_KEEP));
 }
 
 /* The CPU touches a page of its current context: through its TLB if that knows the page, else it walks and caches. */
@@ -74,6 +96,8 @@ static void model_unmap(u32 context, u32 page)
     contexts[context].page[page] = 0;
     contexts[context].generation++;
     for (u32 i = 0; i < CPUS; i++)
+        contexts[context].word[i] = TABLE(context);
+    for (u32 i = 0; i < CPUS; i++)
         model_enter(i, cpus[i].current);
 }
 
@@ -83,7 +107,7 @@ static void model_run(u32 tag_count)
     for (unsigned n = 0; n < 200000; n++) {
         u32 cpu_id = (u32)fake_below(CPUS), context = (u32)fake_below(CONTEXTS), page = (u32)fake_below(PAGES);
 
-        switch (fake_below(8)) {
+        switch (fake_below(10)) {
         case 0: model_unmap(context, page); break;
         case 1:
             if (!contexts[context].page[page])
@@ -91,6 +115,8 @@ static void model_run(u32 tag_count)
             break;
         case 2:
         case 3: model_enter(cpu_id, context); break;
+        case 4:
+        case 5: model_enter_fast(cpu_id, context); break;
         default: model_access(cpu_id, page); break;
         }
     }
@@ -122,12 +148,27 @@ Test(tlb, re_entry_needs_no_flush)
     u32 hint = 0, other = 0;
 
     tlb_init(&tags, 1, 4);
-    cr_assert(tlb_enter(&tags, 100, 0, &hint).flush);
-    cr_assert(tlb_enter(&tags, 200, 0, &other).flush);
-    cr_assert_not(tlb_enter(&tags, 100, 0, &hint).flush);
-    cr_assert(tlb_enter(&tags, 100, 1, &hint).flush);
-    cr_assert_not(tlb_enter(&tags, 100, 1, &hint).flush);
-    cr_assert_not(tlb_enter(&tags, 200, 0, &other).flush);
+    cr_assert(tlb_enter(&tags, 100, 0, &hint, NULL).flush);
+    cr_assert(tlb_enter(&tags, 200, 0, &other, NULL).flush);
+    cr_assert_not(tlb_enter(&tags, 100, 0, &hint, NULL).flush);
+    cr_assert(tlb_enter(&tags, 100, 1, &hint, NULL).flush);
+    cr_assert_not(tlb_enter(&tags, 100, 1, &hint, NULL).flush);
+    cr_assert_not(tlb_enter(&tags, 200, 0, &other, NULL).flush);
+}
+
+Test(tlb, a_word_loses_its_tag_with_it)
+{
+    struct tlb_tags tags;
+    u32 hint = 0, other = 0, third = 0;
+    u64 word = TABLE(0) | 1 | TLB_WORD_KEEP, freed = TABLE(1) | 1 | TLB_WORD_KEEP;
+
+    tlb_init(&tags, 1, 1);
+    tlb_enter(&tags, 100, 0, &hint, &word);
+    tlb_enter(&tags, 200, 0, &other, &freed);
+    cr_assert_eq(word, TABLE(0));
+    tlb_forget(&tags, &freed);
+    tlb_enter(&tags, 300, 0, &third, NULL);
+    cr_assert_eq(freed, TABLE(1) | 1 | TLB_WORD_KEEP);
 }
 
 Test(tlb, no_tags_always_flush)
@@ -137,7 +178,7 @@ Test(tlb, no_tags_always_flush)
 
     tlb_init(&tags, 0, 0);
     for (unsigned i = 0; i < 3; i++) {
-        struct tlb_choice choice = tlb_enter(&tags, 7, 0, &hint);
+        struct tlb_choice choice = tlb_enter(&tags, 7, 0, &hint, NULL);
 
         cr_assert(choice.flush);
         cr_assert_eq(choice.tag, 0);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What C defines and entry.S needs: places in structures, and numbers. Each is checked, in trap.c or beside its structure.
+ */
+#ifndef OFFSETS_H
+#define OFFSETS_H
+
+/* struct cpu; its address is the symbol `cpu`. */
+#define CPU_CURRENT 0
+#define CPU_HAZARDS 8
+#define CPU_HOME 16
+#define CPU_IDLE_HERE 24
+
+/* struct ctx; from CTX_CPU on, eight bytes that are compared and written together. */
+#define CTX_HOME 224
+#define CTX_CPU 232
+#define CTX_STATE 236
+#define CTX_LEFT_ONE (1 << 16) /* one call, seen from CTX_STATE */
+#define CTX_CALLER 240
+#define CTX_CALLEE 248
+#define CTX_PORTAL 256
+#define CTX_SIZE 544
+
+/* struct thread */
+#define THREAD_FS_BASE (CTX_SIZE + 0)
+#define THREAD_STACK (CTX_SIZE + 8)
+#define THREAD_CALLS (CTX_SIZE + 16)
+#define THREAD_HANDLED (CTX_SIZE + 24)
+
+/* struct portal */
+#define PORTAL_HANDLER 48
+#define PORTAL_ENTRY 56
+#define PORTAL_BADGE 64
+
+/* struct space_cpu */
+#define SPACE_CPU_CR3 0
+
+/* enum ctx_state */
+#define STATE_READY 1
+#define STATE_IDLE 2
+#define STATE_CALLING 3
+
+/* corbel/call.h, corbel/cap.h */
+#define NUMBER_CALL 1
+#define NUMBER_REPLY 2
+#define SELECTORS 0x10000
+/* The low half-word of a slot: a capability that can be called; and what of it matters. */
+#define WORD_PORTAL 0x0409
+#define WORD_PORTAL_MASK 0x04ff
+
+#endif
