@@ -1,56 +1,70 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Free selectors: one bit for each. The lowest free one is taken, since slots lie in pages that the account
- * pays for.
+ * pays for. No lock: a handler whose caller dies stops wherever it is, and nobody must wait for it then.
  */
 #include "sel.h"
 
 #include "calls.h"
-#include "lock.h"
 
 #include <stdbool.h>
 
 #define SEL_WORDS (CB_SELECTORS / 64)
 
-static struct lock lock;
-static uint64_t used[SEL_WORDS]; /* lock */
-static uint32_t lowest;          /* lock; no selector below it is free */
+/* All atomic. */
+static uint64_t used[SEL_WORDS];
+static uint32_t lowest; /* no selector below it is free; who frees one lowers this after the bit */
 
 static bool is_used(uint32_t sel)
 {
-    return used[sel / 64] >> sel % 64 & 1;
+    return __atomic_load_n(&used[sel / 64], __ATOMIC_RELAXED) >> sel % 64 & 1;
+}
+
+/* False if somebody else has it. */
+static bool claim(uint32_t sel)
+{
+    uint64_t bit = 1ull << sel % 64;
+
+    return (__atomic_fetch_or(&used[sel / 64], bit, __ATOMIC_ACQUIRE) & bit) == 0;
+}
+
+static void unclaim(uint32_t sel)
+{
+    __atomic_fetch_and(&used[sel / 64], ~(1ull << sel % 64), __ATOMIC_RELEASE);
 }
 
 void sel_init(uint32_t first)
 {
     for (uint32_t sel = 0; sel < first; sel++)
-        used[sel / 64] |= 1ull << sel % 64;
+        claim(sel);
     lowest = first;
 }
 
-/* How many selectors from `sel` on are free, at most `count`. */
-static uint32_t free_run(uint32_t sel, uint32_t count)
+/* How many selectors from `sel` on are claimed, at most `count`. */
+static uint32_t claim_run(uint32_t sel, uint32_t count)
 {
     uint32_t run = 0;
 
-    while (run < count && sel + run < CB_SELECTORS && !is_used(sel + run))
+    while (run < count && claim(sel + run))
         run++;
     return run;
 }
 
 static uint32_t find(uint32_t count)
 {
-    uint32_t sel = lowest;
+    uint32_t sel = __atomic_load_n(&lowest, __ATOMIC_ACQUIRE);
 
     while (sel + count <= CB_SELECTORS) {
-        if (sel % 64 == 0 && used[sel / 64] == UINT64_MAX) {
+        if (sel % 64 == 0 && __atomic_load_n(&used[sel / 64], __ATOMIC_RELAXED) == UINT64_MAX) {
             sel += 64;
             continue;
         }
-        uint32_t run = free_run(sel, count);
+        uint32_t run = is_used(sel) ? 0 : claim_run(sel, count);
 
         if (run == count)
             return sel;
+        for (uint32_t i = 0; i < run; i++)
+            unclaim(sel + i);
         sel += run + 1;
     }
     return 0;
@@ -60,16 +74,10 @@ uint32_t sel_alloc_range(uint32_t count)
 {
     if (count == 0 || count > CB_SELECTORS)
         return 0;
-    lock_take(&lock);
-    uint32_t first = find(count);
+    uint32_t first = find(count), expected = first;
 
-    if (first) {
-        for (uint32_t i = 0; i < count; i++)
-            used[(first + i) / 64] |= 1ull << (first + i) % 64;
-        if (first == lowest)
-            lowest = first + count;
-    }
-    lock_release(&lock);
+    if (first)
+        __atomic_compare_exchange_n(&lowest, &expected, first + count, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
     return first;
 }
 
@@ -80,14 +88,15 @@ uint32_t sel_alloc(void)
 
 void sel_free_range(uint32_t first, uint32_t count)
 {
+    uint32_t low = __atomic_load_n(&lowest, __ATOMIC_RELAXED);
+
     if (first == 0)
         return;
-    lock_take(&lock);
     for (uint32_t sel = first; sel < first + count && sel < CB_SELECTORS; sel++)
-        used[sel / 64] &= ~(1ull << sel % 64);
-    if (first < lowest)
-        lowest = first;
-    lock_release(&lock);
+        unclaim(sel);
+    while (first < low &&
+           !__atomic_compare_exchange_n(&lowest, &low, first, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
 }
 
 void sel_free(uint32_t sel)
