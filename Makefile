@@ -84,6 +84,7 @@ HYPERVISOR_SRC := \
 LIB_SRC := \
 	tasks/lib/calls.c \
 	tasks/lib/clock.c \
+	tasks/lib/grant.c \
 	tasks/lib/heap.c \
 	tasks/lib/lock.c \
 	tasks/lib/pages.c \
@@ -102,14 +103,19 @@ ROOT_SRC := \
 	tasks/root/boot.c \
 	tasks/root/config.c \
 	tasks/root/config_fdt.c \
+	tasks/root/config_grant.c \
 	tasks/root/console.c \
 	tasks/root/domain.c \
 	tasks/root/entropy.c \
+	tasks/root/grants.c \
 	tasks/root/image.c \
+	tasks/root/link.c \
 	tasks/root/main.c \
+	tasks/root/offer.c \
 	tasks/root/output.c \
 	tasks/root/pool.c \
 	tasks/root/program.c \
+	tasks/root/property.c \
 	tasks/root/ram.c \
 	tasks/root/rtc.c \
 	tasks/root/service.c \
@@ -121,6 +127,9 @@ CONSOLE_SRC := \
 	tasks/console/line.c \
 	tasks/console/main.c \
 	tasks/console/uart.c \
+
+ECHO_SRC := \
+	tasks/echo/main.c \
 
 VMM_SRC := \
 	vmm/boot.c \
@@ -146,6 +155,7 @@ VMM_SRC := \
 GUEST_TASKS := \
 	calltest \
 	counter \
+	linked \
 	stress \
 
 GUEST_calltest := \
@@ -222,7 +232,9 @@ UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_timerq := tests/unit/test_timerq.c hypervisor/timerq.c
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
 
-UNIT_config := tests/unit/test_config.c tests/unit/test_config_fdt.c tasks/root/config.c tasks/root/config_fdt.c
+UNIT_config := tests/unit/test_config.c tests/unit/test_config_fdt.c tests/unit/test_config_grant.c \
+	tests/unit/test_config_wrong.c tests/unit/config_world.c tasks/root/config.c tasks/root/config_fdt.c \
+	tasks/root/config_grant.c tasks/root/property.c
 UNIT_config_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h
 UNIT_console_ring := tests/unit/test_console_ring.c tasks/console/client.c tasks/lib/stream.c
 UNIT_console_ring_FLAGS := -Itests/unit -Itasks/console -Itasks/lib -include tests/unit/calls_fake.h
@@ -284,6 +296,7 @@ TASK_FLAGS := $(FREE) -Itasks/lib -isystem tasks/lib/libc
 LIB_FLAGS := $(TASK_FLAGS)
 ROOT_FLAGS := $(TASK_FLAGS) -Itasks/root
 CONSOLE_FLAGS := $(TASK_FLAGS) -Itasks/console
+ECHO_FLAGS := $(TASK_FLAGS)
 VMM_FLAGS := $(TASK_FLAGS) -Ivmm
 GUEST_FLAGS := $(TASK_FLAGS) -Itests/guest
 BENCH_FLAGS := $(TASK_FLAGS) -Itests/bench
@@ -311,6 +324,7 @@ $(eval $(call compile,hypervisor,$$(HYPERVISOR_FLAGS)))
 $(eval $(call compile,tasks/lib,$$(LIB_FLAGS)))
 $(eval $(call compile,tasks/root,$$(ROOT_FLAGS)))
 $(eval $(call compile,tasks/console,$$(CONSOLE_FLAGS)))
+$(eval $(call compile,tasks/echo,$$(ECHO_FLAGS)))
 $(eval $(call compile,vmm,$$(VMM_FLAGS)))
 $(eval $(call compile,tests/guest,$$(GUEST_FLAGS)))
 $(eval $(call compile,tests/bench,$$(BENCH_FLAGS)))
@@ -331,11 +345,12 @@ $(HYPERVISOR): $(call objects,$(HYPERVISOR_SRC)) hypervisor/corbel.ld
 LIBCORBEL := $(B)/tasks/libcorbel.a
 ROOT := $(B)/tasks/root.elf
 CONSOLE := $(B)/tasks/console.elf
+ECHO := $(B)/tasks/echo.elf
 VMM := $(B)/vmm/vmm.elf
 GUESTS := $(GUEST_TASKS:%=$(B)/tests/guest/%.elf)
 
 .PHONY: tasks vmm guest
-tasks: $(LIBCORBEL) $(ROOT) $(CONSOLE) ## runtime library, root, console service: build/tasks/
+tasks: $(LIBCORBEL) $(ROOT) $(CONSOLE) $(ECHO) ## runtime library, root, services: build/tasks/
 vmm: $(VMM) ## the VMM: build/vmm/vmm.elf
 guest: $(GUESTS) ## native test tasks: build/tests/guest/
 
@@ -353,6 +368,7 @@ $(1): $(call objects,$(2)) $(LIBCORBEL) tasks/lib/task.ld
 endef
 $(eval $(call task,$(ROOT),$(ROOT_SRC)))
 $(eval $(call task,$(CONSOLE),$(CONSOLE_SRC)))
+$(eval $(call task,$(ECHO),$(ECHO_SRC)))
 $(eval $(call task,$(VMM),$(VMM_SRC)))
 $(foreach t,$(GUEST_TASKS),$(eval $(call task,$(B)/tests/guest/$(t).elf,tests/guest/$(t).c $(GUEST_$(t)))))
 $(foreach t,$(BENCH_TASKS),$(eval $(call task,$(B)/tests/bench/$(t).elf,$(BENCH_$(t)))))
@@ -419,6 +435,7 @@ ISOS := \
 	calltest \
 	ipcguest \
 	ipcnative \
+	linked \
 	load \
 	many \
 	panic \
@@ -433,6 +450,8 @@ ISO_ipcguest := console=$(CONSOLE) vmm=$(VMM) guest=$(BENCHGUEST)
 ISO_ipcguest_VIDEO := text
 ISO_ipcnative := console=$(CONSOLE) native=$(B)/tests/bench/native.elf
 ISO_ipcnative_VIDEO := text
+ISO_linked := console=$(CONSOLE) echo=$(ECHO) linked=$(B)/tests/guest/linked.elf
+ISO_linked_VIDEO := text
 ISO_stress := console=$(CONSOLE) stress=$(B)/tests/guest/stress.elf
 ISO_stress_VIDEO := text
 ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)

@@ -15,6 +15,7 @@
 #define CB_TASK_STACK_TOP 0x7ffe800000ull
 #define CB_TASK_STACK_SIZE 0x10000ull
 #define CB_TASK_MODULES_ADDRESS 0x6000000000ull /* modules of the task, mapped read-only from here on */
+#define CB_TASK_GRANTS_ADDRESS 0x7000000000ull  /* memory shared with other domains, from here on */
 
 /* First selectors of a task; those it was not given are empty. */
 #define CB_TASK_SEL_DOMAIN 1u
@@ -30,9 +31,12 @@
 #define CB_TASK_SEL_CONSOLE_PAGE 11u  /* frame of the console ring page, for a guest or another task */
 #define CB_TASK_SEL_ROOT(cpu) (16u + (cpu)) /* portal to root, to be called on that CPU */
 #define CB_TASK_SEL_MODULE(n) (128u + (n))  /* frame of module n */
-#define CB_TASK_SEL_FREE 1024u
+#define CB_TASK_SEL_GRANTS 1024u /* services and links, from here on; the FDT names them */
+#define CB_TASK_SEL_FREE 2048u
 
 #define CB_TASK_MODULES 8u
+#define CB_TASK_LINKS 8u    /* the most that one task can have */
+#define CB_TASK_SERVICES 8u
 
 struct cb_task_module {
     char name[32];
@@ -59,12 +63,29 @@ struct cb_task_info {
 };
 
 /*
+ * The services a task uses and its ends of links stand in its FDT's node `grants` as a guest finds them there
+ * (corbel/guest.h), with these differences:
+ *   corbel,portals: the nth selector is to be called on CPU n; 0 for CPUs the task may not use
+ *   corbel,event:   selector of the event that the other end signals, instead of corbel,port
+ *   corbel,memory:  selector of the frame of the shared memory, with the rights READ and WRITE; it is mapped at the
+ *                   address in `reg` already
+ * A signal fails with BAD_CAP when the other end has ended for good, or was never started.
+ */
+
+/*
  * Root's portal: word 0 = operation. Word 0 of the reply is 0, or 1 if there is no such operation.
  *   EXIT   the task, or the VM it runs, has ended. Word 1: CB_EXIT_REASON_*, word 2: bytes of text in the
  *          UTCB's words (why; printed by root). Root destroys the domain: does not return.
  *   MEMORY reply word 1: bytes of ram that root has left
- *   SERVE  word 1: CB_SERVE_*, typed item 0: the portal of a service, to be called on the boot CPU. Only of use
- *          to the task that root started for this.
+ *   SERVE  offers portals to other domains. Word 1:
+ *            CONSOLE  typed item 0: the portal of the console service, to be called on the boot CPU. Only of use to
+ *                     the task that root started for this.
+ *            PORTAL   word 2: a CPU, typed item 0: the portal that clients on this CPU call, with the right CALL; its
+ *                     handler should live there. For a task whose manifest node `provides` a service, and once for
+ *                     each CPU.
+ *            READY    all portals have been handed over, one at least: clients on other CPUs get that of the lowest
+ *                     CPU. Domains that use the service start now. Once.
+ *          Word 0 of the reply is 1 if this was refused.
  * The same portals take the faults of the task's threads (thread_set, EXCEPTION), as root did it for the first.
  */
 #define CB_ROOT_EXIT 1u
@@ -72,6 +93,8 @@ struct cb_task_info {
 #define CB_ROOT_SERVE 3u
 
 #define CB_SERVE_CONSOLE 1u /* corbel/console.h */
+#define CB_SERVE_PORTAL 2u
+#define CB_SERVE_READY 3u
 
 #define CB_EXIT_REASON_DONE 0u   /* powered off, finished */
 #define CB_EXIT_REASON_REBOOT 1u /* wants to be started again */

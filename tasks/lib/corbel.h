@@ -5,6 +5,7 @@
 
 #include "calls.h"
 #include "clock.h"
+#include "grant.h"
 #include "lock.h"
 #include "pages.h"
 #include "panic.h"

@@ -3,6 +3,7 @@
 
 #include "boot.h"
 #include "print.h"
+#include "property.h"
 #include "ram.h"
 
 #include <libfdt.h>
@@ -23,19 +24,12 @@
 #define FDT_VERSION_MIN 16u
 
 static const char *const vm_properties[] = {
-    "compatible", "kernel", "initrd", "disk", "bootargs", "memory-mib", "vcpus", "cpus", "priority", "vmm", NULL};
+    "compatible", "kernel", "initrd", "disk", "bootargs", "memory-mib", "vcpus", "cpus", "priority", "vmm", "uses",
+    NULL};
 static const char *const task_properties[] = {"compatible", "module",   "modules",  "bootargs",  "memory-mib",
                                               "account-mib", "cpu",     "cpus",     "priority",  "grant-log",
-                                              "grant-irq",  "grant-ioport", NULL};
+                                              "grant-irq",  "grant-ioport", "provides", "uses", NULL};
 static const char *const console_properties[] = {"module", "input", "cpu", NULL};
-
-/* A node that is being read. */
-struct reader {
-    const void *fdt;
-    int node;
-    struct config *config;
-    struct config_error *error;
-};
 
 /* Shows what is below `first` or no ASCII as '?': control characters must not reach the console. */
 static void make_printable(char *text, char first)
@@ -89,158 +83,54 @@ const void *config_manifest(struct config_error *error)
     return fdt;
 }
 
-/* ---- Values ---- */
+/* ---- Modules ---- */
 
-/* A string that is printable and ends within its property; NULL if there is no such property. */
-static bool read_string(const struct reader *reader, const char *property, const char **string)
-{
-    int length;
-    const char *value = fdt_getprop(reader->fdt, reader->node, property, &length);
-
-    *string = NULL;
-    if (value == NULL)
-        return true;
-    if (length < 1 || strnlen(value, (size_t)length) != (size_t)length - 1)
-        return config_error(reader->error, property, "not a string");
-    for (const char *at = value; *at; at++)
-        if (*at < ' ' || *at > '~')
-            return config_error(reader->error, property, "holds a byte that is no printable character");
-    *string = value;
-    return true;
-}
-
-static bool read_number(const struct reader *reader, const char *property, uint32_t first, uint32_t last,
-                        uint32_t *number)
-{
-    int length;
-    const fdt32_t *cells = fdt_getprop(reader->fdt, reader->node, property, &length);
-
-    if (cells == NULL)
-        return true;
-    if (length != sizeof(fdt32_t))
-        return config_error(reader->error, property, "%d bytes long, but a number has 4", length);
-    uint32_t value = fdt32_ld(cells);
-
-    if (value < first || value > last)
-        return config_error(reader->error, property, "%u is not between %u and %u", value, first, last);
-    *number = value;
-    return true;
-}
-
-static bool read_even_number(const struct reader *reader, const char *property, uint32_t first, uint32_t last,
-                             uint32_t *number)
-{
-    if (!read_number(reader, property, first, last, number))
-        return false;
-    if (*number % 2)
-        return config_error(reader->error, property, "%u is odd: memory comes in pieces of 2 MiB", *number);
-    return true;
-}
-
-static bool read_flag(const struct reader *reader, const char *property, bool *flag)
-{
-    int length;
-
-    *flag = fdt_getprop(reader->fdt, reader->node, property, &length) != NULL;
-    if (*flag && length != 0)
-        return config_error(reader->error, property, "has a value, but takes none");
-    return true;
-}
-
-static bool find_module(const struct reader *reader, const char *property, const char *name,
+static bool find_module(const struct property_node *node, const char *property, const char *name,
                         const struct cb_boot_entry **module)
 {
     *module = boot_module(name);
     if (*module == NULL)
-        return config_error(reader->error, property, "there is no module \"%s\"", name);
+        return config_error(node->error, property, "there is no module \"%s\"", name);
     if ((*module)->size == 0)
-        return config_error(reader->error, property, "module \"%s\" is empty", name);
+        return config_error(node->error, property, "module \"%s\" is empty", name);
     return true;
 }
 
 /* The module that a property names, or `fallback` does; NULL if neither. */
-static bool read_module(const struct reader *reader, const char *property, const char *fallback,
+static bool read_module(const struct property_node *node, const char *property, const char *fallback,
                         const struct cb_boot_entry **module)
 {
     const char *name;
 
     *module = NULL;
-    if (!read_string(reader, property, &name))
+    if (!property_string(node, property, &name))
         return false;
     if (name == NULL)
         name = fallback;
-    return name == NULL || find_module(reader, property, name, module);
+    return name == NULL || find_module(node, property, name, module);
 }
 
-static bool read_required_module(const struct reader *reader, const char *property,
+static bool read_required_module(const struct property_node *node, const char *property,
                                  const struct cb_boot_entry **module)
 {
-    if (!read_module(reader, property, NULL, module))
+    if (!read_module(node, property, NULL, module))
         return false;
-    return *module || config_error(reader->error, property, "missing");
+    return *module || config_error(node->error, property, "missing");
 }
 
-static bool add_module(const struct reader *reader, const char *property, const char *name,
+static bool add_module(const struct property_node *node, struct config *config, const char *property, const char *name,
                        const struct cb_boot_entry *module)
 {
-    struct config *config = reader->config;
-
     if (config->module_count == CB_TASK_MODULES)
-        return config_error(reader->error, property, "more than %u modules", CB_TASK_MODULES);
+        return config_error(node->error, property, "more than %u modules", CB_TASK_MODULES);
     struct config_module *added = &config->modules[config->module_count];
 
     if (strlen(name) >= sizeof(added->name))
-        return config_error(reader->error, property, "the name \"%.40s\" is longer than %zu characters", name,
+        return config_error(node->error, property, "the name \"%.40s\" is longer than %zu characters", name,
                             sizeof(added->name) - 1);
     snprintf(added->name, sizeof(added->name), "%s", name);
     added->module = module;
     config->module_count++;
-    return true;
-}
-
-/* Cells that are CPU numbers; *count is 0 if there is no such property. */
-static bool read_cpus(const struct reader *reader, const char *property, uint32_t *cpus, uint32_t limit,
-                      uint32_t *count)
-{
-    int length;
-    const fdt32_t *cells = fdt_getprop(reader->fdt, reader->node, property, &length);
-
-    *count = 0;
-    if (cells == NULL)
-        return true;
-    if (length <= 0 || length % (int)sizeof(fdt32_t) || (uint32_t)length / sizeof(fdt32_t) > limit)
-        return config_error(reader->error, property, "%d bytes long, but it takes 1 to %u numbers of 4 bytes", length,
-                            limit);
-    for (uint32_t i = 0; i < (uint32_t)length / sizeof(fdt32_t); i++) {
-        cpus[i] = fdt32_ld(cells + i);
-        if (cpus[i] >= boot_info()->cpu_count)
-            return config_error(reader->error, property, "there is no CPU %u: the machine has %u", cpus[i],
-                                boot_info()->cpu_count);
-    }
-    *count = (uint32_t)length / sizeof(fdt32_t);
-    return true;
-}
-
-/* There are no properties but the known ones, and no subnodes. */
-static bool check_node(const struct reader *reader, const char *const *known)
-{
-    int property;
-
-    fdt_for_each_property_offset(property, reader->fdt, reader->node) {
-        const char *name;
-        bool found = false;
-
-        if (fdt_getprop_by_offset(reader->fdt, property, &name, NULL) == NULL)
-            return config_error(reader->error, "node", "cannot be read");
-        for (const char *const *at = known; *at && !found; at++)
-            found = strcmp(*at, name) == 0;
-        if (!found)
-            return config_error(reader->error, name, "there is no such property");
-    }
-    int subnode = fdt_first_subnode(reader->fdt, reader->node);
-
-    if (subnode >= 0)
-        return config_error(reader->error, fdt_get_name(reader->fdt, subnode, NULL), "there is no such subnode");
     return true;
 }
 
@@ -254,17 +144,16 @@ static uint64_t all_cpus(void)
 }
 
 /* Where the vCPUs run: as the manifest says, or round robin. */
-static bool read_vcpus(const struct reader *reader, uint32_t *next_cpu)
+static bool read_vcpus(const struct property_node *node, struct config *config, uint32_t *next_cpu)
 {
-    struct config *config = reader->config;
     uint32_t count;
 
     config->vcpus = 1;
-    if (!read_number(reader, "vcpus", 1, CONFIG_VCPUS, &config->vcpus) ||
-        !read_cpus(reader, "cpus", config->cpus, CONFIG_VCPUS, &count))
+    if (!property_number(node, "vcpus", 1, CONFIG_VCPUS, &config->vcpus) ||
+        !property_cpus(node, "cpus", config->cpus, CONFIG_VCPUS, &count))
         return false;
     if (count && count != config->vcpus)
-        return config_error(reader->error, "cpus", "%u CPUs for %u virtual CPUs", count, config->vcpus);
+        return config_error(node->error, "cpus", "%u CPUs for %u virtual CPUs", count, config->vcpus);
     for (uint32_t i = 0; i < config->vcpus; i++) {
         if (count == 0)
             config->cpus[i] = (*next_cpu)++ % boot_info()->cpu_count;
@@ -274,23 +163,22 @@ static bool read_vcpus(const struct reader *reader, uint32_t *next_cpu)
     return true;
 }
 
-static bool read_vm(const struct reader *reader, uint32_t *next_cpu)
+static bool read_vm(const struct property_node *node, struct config *config, uint32_t *next_cpu)
 {
-    struct config *config = reader->config;
     const struct cb_boot_entry *kernel, *initrd, *disk;
     const char *bootargs;
     uint32_t memory = 64, priority = PRIORITY_DEFAULT;
 
     config->vm = true;
-    if (!check_node(reader, vm_properties) || !read_required_module(reader, "kernel", &kernel) ||
-        !read_module(reader, "initrd", NULL, &initrd) || !read_module(reader, "disk", NULL, &disk) ||
-        !read_module(reader, "vmm", "vmm", &config->image) || !read_string(reader, "bootargs", &bootargs) ||
-        !read_even_number(reader, "memory-mib", 16, MEMORY_MIB_MAX, &memory) || !read_vcpus(reader, next_cpu) ||
-        !read_number(reader, "priority", 1, PRIORITY_MAX, &priority))
+    if (!property_check(node, vm_properties) || !read_required_module(node, "kernel", &kernel) ||
+        !read_module(node, "initrd", NULL, &initrd) || !read_module(node, "disk", NULL, &disk) ||
+        !read_module(node, "vmm", "vmm", &config->image) || !property_string(node, "bootargs", &bootargs) ||
+        !property_even_number(node, "memory-mib", 16, MEMORY_MIB_MAX, &memory) || !read_vcpus(node, config, next_cpu) ||
+        !property_number(node, "priority", 1, PRIORITY_MAX, &priority))
         return false;
-    if (!add_module(reader, "kernel", "kernel", kernel) ||
-        (initrd && !add_module(reader, "initrd", "initrd", initrd)) ||
-        (disk && !add_module(reader, "disk", "disk", disk)))
+    if (!add_module(node, config, "kernel", "kernel", kernel) ||
+        (initrd && !add_module(node, config, "initrd", "initrd", initrd)) ||
+        (disk && !add_module(node, config, "disk", "disk", disk)))
         return false;
     uint64_t disk_mib = disk ? (disk->size + (2ull << 20) - 1) >> 21 << 1 : 0;
 
@@ -302,49 +190,48 @@ static bool read_vm(const struct reader *reader, uint32_t *next_cpu)
     return true;
 }
 
-static bool read_modules(const struct reader *reader)
+static bool read_modules(const struct property_node *node, struct config *config)
 {
-    int count = fdt_stringlist_count(reader->fdt, reader->node, "modules");
+    int count = fdt_stringlist_count(node->fdt, node->offset, "modules");
 
     if (count == -FDT_ERR_NOTFOUND)
         return true;
     if (count < 0)
-        return config_error(reader->error, "modules", "not a list of strings");
+        return config_error(node->error, "modules", "not a list of strings");
     for (int i = 0; i < count; i++) {
-        const char *name = fdt_stringlist_get(reader->fdt, reader->node, "modules", i, NULL);
+        const char *name = fdt_stringlist_get(node->fdt, node->offset, "modules", i, NULL);
         const struct cb_boot_entry *module;
 
         if (name == NULL)
-            return config_error(reader->error, "modules", "string %d cannot be read", i);
-        if (!find_module(reader, "modules", name, &module) || !add_module(reader, "modules", name, module))
+            return config_error(node->error, "modules", "string %d cannot be read", i);
+        if (!find_module(node, "modules", name, &module) || !add_module(node, config, "modules", name, module))
             return false;
     }
     return true;
 }
 
-static bool read_task(const struct reader *reader)
+static bool read_task(const struct property_node *node, struct config *config)
 {
-    struct config *config = reader->config;
     uint32_t memory = 4, account = ACCOUNT_MIB, cpus[64], count;
     const char *bootargs;
 
     config->priority = PRIORITY_DEFAULT;
-    if (!check_node(reader, task_properties) || !read_required_module(reader, "module", &config->image) ||
-        !read_modules(reader) || !read_string(reader, "bootargs", &bootargs) ||
-        !read_even_number(reader, "memory-mib", 2, MEMORY_MIB_MAX, &memory) ||
-        !read_even_number(reader, "account-mib", 2, 1024, &account) ||
-        !read_number(reader, "cpu", 0, boot_info()->cpu_count - 1, &config->cpu) ||
-        !read_cpus(reader, "cpus", cpus, 64, &count) ||
-        !read_number(reader, "priority", 1, PRIORITY_MAX, &config->priority) ||
-        !read_flag(reader, "grant-log", &config->log) || !read_flag(reader, "grant-irq", &config->irq) ||
-        !read_flag(reader, "grant-ioport", &config->ioport))
+    if (!property_check(node, task_properties) || !read_required_module(node, "module", &config->image) ||
+        !read_modules(node, config) || !property_string(node, "bootargs", &bootargs) ||
+        !property_even_number(node, "memory-mib", 2, MEMORY_MIB_MAX, &memory) ||
+        !property_even_number(node, "account-mib", 2, 1024, &account) ||
+        !property_number(node, "cpu", 0, boot_info()->cpu_count - 1, &config->cpu) ||
+        !property_cpus(node, "cpus", cpus, 64, &count) ||
+        !property_number(node, "priority", 1, PRIORITY_MAX, &config->priority) ||
+        !property_flag(node, "grant-log", &config->log) || !property_flag(node, "grant-irq", &config->irq) ||
+        !property_flag(node, "grant-ioport", &config->ioport))
         return false;
     for (uint32_t i = 0; i < count; i++)
         config->cpu_mask |= 1ull << cpus[i];
     if (count == 0)
         config->cpu_mask = all_cpus();
     if (!(config->cpu_mask >> config->cpu & 1))
-        return config_error(reader->error, "cpu", "%u is not among `cpus`", config->cpu);
+        return config_error(node->error, "cpu", "%u is not among `cpus`", config->cpu);
     config->ram_pages = (uint64_t)memory * MIB_PAGES;
     config->account_pages = (uint64_t)account * MIB_PAGES;
     return true;
@@ -361,44 +248,44 @@ bool config_name(const void *fdt, int node, char name[CONFIG_NAME_MAX + 1])
 }
 
 /* Lines on the console are told apart by names, as they are shown. */
-static bool check_name(const struct reader *reader)
+static bool check_name(const struct property_node *node, struct config *config)
 {
     static const char *const reserved[] = {"root", "console", "corbel", NULL};
-    const char *name = reader->config->name;
+    const char *name = config->name;
     char other[CONFIG_NAME_MAX + 1];
-    int node;
+    int domain;
 
     for (const char *const *at = reserved; *at; at++)
         if (strcmp(*at, name) == 0)
-            return config_error(reader->error, "name", "reserved: lines of the system itself begin with it");
-    fdt_for_each_subnode(node, reader->fdt, fdt_parent_offset(reader->fdt, reader->node)) {
-        if (node == reader->node)
+            return config_error(node->error, "name", "reserved: lines of the system itself begin with it");
+    fdt_for_each_subnode(domain, node->fdt, fdt_parent_offset(node->fdt, node->offset)) {
+        if (domain == node->offset)
             break;
-        if (config_name(reader->fdt, node, other) && strcmp(other, name) == 0)
-            return config_error(reader->error, "name", "a domain listed before has the same");
+        if (config_name(node->fdt, domain, other) && strcmp(other, name) == 0)
+            return config_error(node->error, "name", "a domain listed before has the same");
     }
     return true;
 }
 
 bool config_read(const void *fdt, int node, uint32_t *next_cpu, struct config *config, struct config_error *error)
 {
-    struct reader reader = {fdt, node, config, error};
+    const struct property_node from = {fdt, node, error};
 
     memset(config, 0, sizeof(*config));
     if (!config_name(fdt, node, config->name))
         return config_error(error, "name", "must have 1 to %d characters", CONFIG_NAME_MAX);
-    if (!check_name(&reader))
+    if (!check_name(&from, config) || !config_read_services(&from, config))
         return false;
     if (fdt_node_check_compatible(fdt, node, "corbel,vm") == 0)
-        return read_vm(&reader, next_cpu);
+        return read_vm(&from, config, next_cpu);
     if (fdt_node_check_compatible(fdt, node, "corbel,task") == 0)
-        return read_task(&reader);
+        return read_task(&from, config);
     return config_error(error, "compatible", "neither \"corbel,vm\" nor \"corbel,task\"");
 }
 
 bool config_read_console(const void *fdt, int node, struct config *config, struct config_error *error)
 {
-    struct reader reader = {fdt, node, config, error};
+    const struct property_node from = {fdt, node, error};
     const char *input;
 
     memset(config, 0, sizeof(*config));
@@ -408,7 +295,7 @@ bool config_read_console(const void *fdt, int node, struct config *config, struc
     config->cpu_mask = all_cpus();
     config->ram_pages = CONSOLE_RAM_MIB * MIB_PAGES;
     config->account_pages = ACCOUNT_MIB * MIB_PAGES;
-    return check_node(&reader, console_properties) && read_required_module(&reader, "module", &config->image) &&
-           read_string(&reader, "input", &input) &&
-           read_number(&reader, "cpu", 0, boot_info()->cpu_count - 1, &config->cpu);
+    return property_check(&from, console_properties) && read_required_module(&from, "module", &config->image) &&
+           property_string(&from, "input", &input) &&
+           property_number(&from, "cpu", 0, boot_info()->cpu_count - 1, &config->cpu);
 }

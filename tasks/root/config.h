@@ -37,6 +37,16 @@ struct config {
     uint64_t cpu_mask;
     uint32_t vcpus;
     uint32_t cpus[CONFIG_VCPUS];
+    char provides[CONFIG_NAME_MAX + 1]; /* service, empty for none */
+    char uses[CB_TASK_SERVICES][CONFIG_NAME_MAX + 1];
+    uint32_t uses_count;
+};
+
+/* A link between two domains. */
+struct config_link {
+    char name[CONFIG_NAME_MAX + 1];
+    char members[2][CONFIG_NAME_MAX + 1];
+    uint64_t pages;                     /* of shared memory */
 };
 
 /* What is wrong, and with which property or subnode; printable, whatever the manifest holds. */
@@ -60,10 +70,20 @@ bool config_read(const void *fdt, int node, uint32_t *next_cpu, struct config *c
 /* Reads the console's node. */
 bool config_read_console(const void *fdt, int node, struct config *config, struct config_error *error);
 
+struct grants;
+struct property_node;
+
+/* Reads the services that a domain provides and uses. */
+bool config_read_services(const struct property_node *node, struct config *config);
+
+/* Reads the node of a link; `domains` is the node whose subnodes are the domains. */
+bool config_read_link(const void *fdt, int node, int domains, struct config_link *link, struct config_error *error);
+
 /*
- * The FDT of its own that a domain gets: all of its node, with the defaults of a VM written out. The node is
- * -1 for none. Gives the size, 0 if it does not fit.
+ * The FDT of its own that a domain gets: all of its node, with the defaults of a VM written out, and what it is
+ * granted (corbel/task.h). The node is -1 for none. Gives the size, 0 if it does not fit.
  */
-size_t config_fdt(const void *fdt, int node, const struct config *config, void *buffer, size_t size);
+size_t config_fdt(const void *fdt, int node, const struct config *config, const struct grants *grants, void *buffer,
+                  size_t size);
 
 #endif

@@ -4,8 +4,11 @@
 
 #include "boot.h"
 #include "calls.h"
+#include "clock.h"
 #include "console.h"
+#include "grants.h"
 #include "image.h"
+#include "offer.h"
 #include "pool.h"
 #include "ram.h"
 #include "sel.h"
@@ -17,7 +20,6 @@
 #define SLICE_US 10000u
 #define COM1 0x3f8u
 #define COM1_PORTS 8u
-#define CLEAR_PAGES 16384u /* mapped at a time while clearing */
 
 /* What a task may do with its own objects. It cannot destroy itself behind root's back: it asks root to. */
 #define DOMAIN_RIGHTS (CB_RIGHT_READ | CB_RIGHT_INSERT | CB_RIGHT_POPULATE)
@@ -49,18 +51,9 @@ static bool refused(struct config_error *error, const char *property, const char
 static bool clear(const struct ram_chunk *chunk, uint64_t pages)
 {
     uint32_t frame = sel_alloc();
-    bool done = frame && cb_frame_create(ram_sel(chunk), frame, CB_SELF, pages, 1) == CB_OK;
+    bool done = frame && cb_frame_create(ram_sel(chunk), frame, CB_SELF, pages, 1) == CB_OK &&
+                window_clear(frame, pages);
 
-    for (uint64_t at = 0; done && at < pages; at += CLEAR_PAGES) {
-        uint64_t count = pages - at < CLEAR_PAGES ? pages - at : CLEAR_PAGES;
-        struct window window;
-
-        done = window_open(&window, frame, at, count);
-        if (done) {
-            memset(window.address, 0, count * CB_PAGE_SIZE);
-            window_close(&window);
-        }
-    }
     sel_drop(frame);
     return done;
 }
@@ -177,7 +170,8 @@ static uint64_t connect(struct domain *domain)
     return status;
 }
 
-static bool build(struct domain *domain, const struct image *image, struct config_error *error)
+static bool build(struct domain *domain, const struct image *image, const struct grants *grants,
+                  struct config_error *error)
 {
     uint64_t ram_size;
 
@@ -187,6 +181,8 @@ static bool build(struct domain *domain, const struct image *image, struct confi
 
     if (status != CB_OK)
         return refused(error, "node", "cannot be populated", status);
+    if (!grants_give(grants, domain, error))
+        return false;
     if (console_is_ready()) {
         status = connect(domain);
         if (status != CB_OK)
@@ -198,23 +194,28 @@ static bool build(struct domain *domain, const struct image *image, struct confi
 
 bool domain_start(struct domain *domain, const void *manifest, struct config_error *error)
 {
+    struct grants grants;
     struct image image;
     uint64_t left = domain_pages_left();
 
     domain->state = DOMAIN_RUNNING;
     domain->reported = domain->ended = 0;
-    if (!image_plan(&image, domain, manifest, error)) {
+    grants_plan(&grants, domain);
+    if (!image_plan(&image, domain, manifest, &grants, error)) {
         domain->state = DOMAIN_OVER;
         return false;
     }
     domain->base = sel_alloc_range(DOMAIN_SEL_COUNT);
-    bool built = domain->base ? build(domain, &image, error)
+    domain->started = clock_tsc();
+    bool built = domain->base ? build(domain, &image, &grants, error)
                               : config_error(error, "node", "root has no selectors left");
 
     image_release(&image);
     domain->pages = left - domain_pages_left();
-    if (!built)
+    if (!built) {
         domain_destroy(domain);
+        domain->started = 0;
+    }
     return built;
 }
 
@@ -227,6 +228,7 @@ void domain_destroy(struct domain *domain)
         pool_give(domain->pool);
         domain->pool = NULL;
     }
+    offer_reset(domain);
     if (domain->chunk) {
         ram_free(domain->chunk);
         domain->chunk = NULL;

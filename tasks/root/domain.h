@@ -16,6 +16,7 @@
 
 enum domain_state {
     DOMAIN_UNUSED,
+    DOMAIN_WAITING, /* to be started, once the services that it uses are there */
     DOMAIN_RUNNING,
     DOMAIN_OVER,   /* ended or never started; its configuration is still there */
 };
@@ -47,7 +48,10 @@ struct domain {
     uint32_t ring_page;        /* of the console ring in the frame */
     bool on_console;
     uint32_t client;           /* number at the console service */
+    uint64_t started;          /* TSC; 0: never */
 
+    uint32_t portals[CB_CPUS]; /* offered to others (offer.c): selectors, 0 for none; set by handlers */
+    uint32_t offer_ready;      /* handlers: these are all (release) */
     uint32_t reported;         /* handlers: the first to set it fills in the rest */
     uint32_t ended;
     uint64_t reason;           /* CB_EXIT_REASON_* */

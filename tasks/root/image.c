@@ -17,12 +17,13 @@
 #define FDT_MAX 0x10000u
 /* Slots of the domain in which root puts mappings. */
 #define SLOT_FIRST 256u
-#define SLOT_END CB_TASK_SEL_FREE
+#define SLOT_END CB_TASK_SEL_GRANTS
 
 _Static_assert(sizeof(struct cb_task_info) <= CB_PAGE_SIZE, "the task information is one page");
 _Static_assert(CB_TASK_FDT_ADDRESS + FDT_MAX <= CB_TASK_UTCB_ADDRESS, "the FDT ends before the UTCB");
 
-bool image_plan(struct image *image, const struct domain *domain, const void *manifest, struct config_error *error)
+bool image_plan(struct image *image, const struct domain *domain, const void *manifest, const struct grants *grants,
+                struct config_error *error)
 {
     const struct config *config = &domain->config;
     const char *property = config->vm ? "vmm" : "module";
@@ -38,7 +39,7 @@ bool image_plan(struct image *image, const struct domain *domain, const void *ma
     image->fdt = malloc(FDT_MAX);
     if (image->fdt == NULL)
         return config_error(error, "node", "root has no memory left for a copy");
-    image->fdt_size = config_fdt(manifest, domain->node, config, image->fdt, FDT_MAX);
+    image->fdt_size = config_fdt(manifest, domain->node, config, grants, image->fdt, FDT_MAX);
     if (image->fdt_size == 0) {
         image_release(image);
         return config_error(error, "node", "larger than %u bytes", FDT_MAX);

@@ -9,6 +9,8 @@
 #include "domain.h"
 #include "program.h"
 
+struct grants;
+
 struct image {
     struct program program;
     const void *file;
@@ -22,7 +24,8 @@ struct image {
 };
 
 /* Reads the executable, makes the FDT, and lays all of it out. Upon success image_release() must follow. */
-bool image_plan(struct image *image, const struct domain *domain, const void *manifest, struct config_error *error);
+bool image_plan(struct image *image, const struct domain *domain, const void *manifest, const struct grants *grants,
+                struct config_error *error);
 void image_release(struct image *image);
 
 /* Fills the domain's frame, and maps it and the modules into the domain. ram_size: what goes to the domain. */

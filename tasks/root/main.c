@@ -9,6 +9,8 @@
 #include "console.h"
 #include "domain.h"
 #include "firmware.h"
+#include "link.h"
+#include "offer.h"
 #include "output.h"
 #include "pages.h"
 #include "panic.h"
@@ -83,22 +85,6 @@ _Noreturn void panic(const char *format, ...)
     end();
 }
 
-static void start(struct domain *domain)
-{
-    struct config_error error;
-    uint64_t left = domain_pages_left();
-
-    if (domain_start(domain, manifest, &error)) {
-        output_line("%s: %lu KiB in use of %lu KiB free", domain->config.name, KIB(domain->pages), KIB(left));
-    } else {
-        failure("%s: %s: %s", domain->config.name, error.property, error.reason);
-        if (domain_pages_left() != left)
-            failure("%s: %lu KiB were free before, %lu KiB after it failed", domain->config.name, KIB(left),
-                    KIB(domain_pages_left()));
-    }
-    service_set_memory_left(domain_pages_left() * CB_PAGE_SIZE);
-}
-
 /* Destroys a domain that has ended, and says what came back. */
 static void take_back(struct domain *domain)
 {
@@ -111,6 +97,52 @@ static void take_back(struct domain *domain)
     if (now - left != domain->pages)
         failure("%s: used %lu KiB, but returned %lu KiB", domain->config.name, KIB(domain->pages), KIB(now - left));
     service_set_memory_left(now * CB_PAGE_SIZE);
+}
+
+/* The memory of links without an end left comes back, too. */
+static void leave_links(const struct domain *domain)
+{
+    link_leave(domain);
+    for (struct link *link; (link = link_abandoned());) {
+        uint64_t left = domain_pages_left(), pages = link->pages;
+        char name[CONFIG_NAME_MAX + 1];
+
+        memcpy(name, link->config.name, sizeof(name));
+        link_destroy(link);
+        uint64_t now = domain_pages_left();
+
+        if (pages)
+            output_line("link %s: memory returned, %lu KiB free", name, KIB(now));
+        if (now - left != pages)
+            failure("link %s: used %lu KiB, but returned %lu KiB", name, KIB(pages), KIB(now - left));
+    }
+    service_set_memory_left(domain_pages_left() * CB_PAGE_SIZE);
+}
+
+/* A domain that cannot be what the manifest says. */
+static void give_up(struct domain *domain, const struct config_error *error)
+{
+    domain->state = DOMAIN_OVER;
+    failure("%s: %s: %s", domain->config.name, error->property, error->reason);
+    leave_links(domain);
+}
+
+static void start(struct domain *domain)
+{
+    struct config_error error;
+    uint64_t left = domain_pages_left();
+
+    if (domain_start(domain, manifest, &error)) {
+        output_line("%s: %lu KiB in use of %lu KiB free", domain->config.name, KIB(domain->pages), KIB(left));
+    } else {
+        uint64_t now = domain_pages_left();
+
+        give_up(domain, &error);
+        if (now != left)
+            failure("%s: %lu KiB were free before, %lu KiB after it failed", domain->config.name, KIB(left),
+                    KIB(now));
+    }
+    service_set_memory_left(domain_pages_left() * CB_PAGE_SIZE);
 }
 
 static void finish(struct domain *domain)
@@ -129,23 +161,77 @@ static void finish(struct domain *domain)
         failure("%s: %s%s%s", name, domain->reason == CB_EXIT_REASON_FAILED ? "failed" : "crashed", colon, text);
     take_back(domain);
     if (reboot)
-        start(domain);
+        domain->state = DOMAIN_WAITING;
+    else
+        leave_links(domain);
 }
 
-/* Looks for domains that ended; gives the number of those still running, the console service aside. */
-static uint32_t look_around(void)
+/* Starts what waits and need not any longer, or gives it up. True if there was such a domain. */
+static bool start_waiting(uint64_t *deadline)
 {
-    uint32_t running = 0;
+    bool any = false;
 
-    for (uint32_t i = 0; i < DOMAINS; i++) {
-        struct domain *domain = &domains[i];
+    for (struct domain *domain = domains; domain < domains + DOMAINS; domain++) {
+        struct config_error error;
+        enum offer_state state = domain->state == DOMAIN_WAITING ? offer_look(domain, deadline, &error) : OFFER_AWAITED;
 
-        if (domain->state == DOMAIN_RUNNING && __atomic_load_n(&domain->ended, __ATOMIC_ACQUIRE))
-            finish(domain);
-        if (domain->state == DOMAIN_RUNNING && !console_is(domain))
-            running++;
+        if (state == OFFER_READY)
+            start(domain);
+        else if (state == OFFER_REFUSED)
+            give_up(domain, &error);
+        any |= state != OFFER_AWAITED;
     }
-    return running;
+    return any;
+}
+
+/* Finishes domains that ended, and starts those that may. Gives the time to look again. */
+static uint64_t look_around(void)
+{
+    uint64_t deadline;
+
+    do {
+        deadline = CB_DEADLINE_NONE;
+        for (struct domain *domain = domains; domain < domains + DOMAINS; domain++)
+            if (domain->state == DOMAIN_RUNNING && __atomic_load_n(&domain->ended, __ATOMIC_ACQUIRE))
+                finish(domain);
+    } while (start_waiting(&deadline));
+    return deadline;
+}
+
+/* Whether anybody is left who does not just serve others. */
+static bool is_busy(void)
+{
+    for (const struct domain *domain = domains; domain < domains + DOMAINS; domain++)
+        if (domain->state == DOMAIN_WAITING ||
+            (domain->state == DOMAIN_RUNNING && !console_is(domain) && !offer_is_used(domain)))
+            return true;
+    return false;
+}
+
+/* Ends the services whose users have all ended. */
+static void stop_services(void)
+{
+    for (struct domain *domain = domains; domain < domains + DOMAINS; domain++) {
+        if (domain->state != DOMAIN_RUNNING || console_is(domain))
+            continue;
+        console_detach(domain);
+        output_line("%s: stopped, all that could use it have ended", domain->config.name);
+        take_back(domain);
+        leave_links(domain);
+    }
+}
+
+/* Until nobody is left. */
+static void run(void)
+{
+    uint64_t deadline = look_around();
+
+    console_check_input();
+    while (is_busy()) {
+        service_wait(deadline);
+        deadline = look_around();
+    }
+    stop_services();
 }
 
 /* ---- The manifest ---- */
@@ -191,7 +277,28 @@ static void start_console(int list)
         failure("console: %s: %s", error.property, error.reason);
 }
 
-static void start_all(void)
+static void create_links(int list)
+{
+    int node, parent = fdt_subnode_offset(manifest, 0, "links");
+
+    if (parent < 0)
+        return;
+    fdt_for_each_subnode(node, manifest, parent) {
+        struct config_error error;
+        struct config_link config;
+        uint64_t left = domain_pages_left();
+        const struct link *link =
+            config_read_link(manifest, node, list, &config, &error) ? link_create(&config, &error) : NULL;
+
+        if (link)
+            output_line("link %s: %lu KiB in use of %lu KiB free", config.name, KIB(link->pages), KIB(left));
+        else
+            failure("link %s: %s: %s", config.name, error.property, error.reason);
+    }
+}
+
+/* All is read before anything starts: who is linked to whom must be known by then, and who provides what. */
+static void read_all(void)
 {
     struct config_error error;
     uint32_t next_cpu = 0;
@@ -217,12 +324,14 @@ static void start_all(void)
             break;
         }
         domain->node = node;
-        if (config_read(manifest, node, &next_cpu, &domain->config, &error))
-            start(domain);
-        else
-            failure("%s: %s: %s", domain->config.name, error.property, error.reason);
+        domain->state = DOMAIN_WAITING;
+        if (!config_read(manifest, node, &next_cpu, &domain->config, &error))
+            give_up(domain, &error);
     }
-    console_check_input();
+    create_links(list);
+    for (struct domain *domain = domains; domain < domains + DOMAINS; domain++)
+        if (domain->state == DOMAIN_OVER)
+            leave_links(domain);
 }
 
 /* ---- Entry ---- */
@@ -258,8 +367,7 @@ _Noreturn void start_main(void)
 
     if (status != CB_OK)
         panic("cannot start handlers: %s", cb_status_text(status));
-    start_all();
-    while (look_around())
-        service_wait(CB_DEADLINE_NONE);
+    read_all();
+    run();
     end();
 }

@@ -5,6 +5,7 @@
 #include "calls.h"
 #include "console.h"
 #include "domain.h"
+#include "offer.h"
 #include "print.h"
 #include "sel.h"
 #include "stream.h"
@@ -71,14 +72,28 @@ static void take_fault(struct domain *domain)
     report(domain, CB_EXIT_REASON_CRASHED, text, (size_t)length);
 }
 
-/* The console service offers its portal, in the window. */
-static uint64_t take_service(const struct domain *domain, uint64_t kind, struct cb_utcb *utcb)
+static bool take_portal(struct domain *domain, uint64_t kind, uint64_t cpu, uint32_t portal)
 {
-    if (kind != CB_SERVE_CONSOLE || !(utcb->delivered & 1) || !console_offer(domain, utcb->window))
+    if (kind == CB_SERVE_CONSOLE)
+        return console_offer(domain, portal);
+    return kind == CB_SERVE_PORTAL && offer_portal(domain, cpu, portal);
+}
+
+/* A service offers a portal, in the window, or says that it is ready. */
+static uint64_t take_service(struct domain *domain, uint64_t kind, uint64_t cpu, struct cb_utcb *utcb)
+{
+    if (kind == CB_SERVE_READY) {
+        if (!offer_ready(domain))
+            return 1;
+        wake_main();
+        return 0;
+    }
+    if (!(utcb->delivered & 1) || !take_portal(domain, kind, cpu, utcb->window))
         return 1;
     utcb->window = sel_alloc(); /* this one is in use now */
     utcb->delivered = 0;
-    wake_main();
+    if (kind == CB_SERVE_CONSOLE)
+        wake_main();
     return 0;
 }
 
@@ -86,7 +101,7 @@ static void handle(uint64_t badge, struct cb_args *message)
 {
     struct cb_utcb *utcb = thread_utcb();
     struct domain *domain = &domains[badge % DOMAINS];
-    uint64_t operation = message->a1, argument = message->a2, length = message->a3, info = message->a5;
+    uint64_t operation = message->a1, argument = message->a2, second = message->a3, info = message->a5;
 
     *message = (struct cb_args){0};
     if (CB_INFO_ITEMS(info) == 0)
@@ -96,11 +111,11 @@ static void handle(uint64_t badge, struct cb_args *message)
     } else if (operation == CB_ROOT_EXIT) {
         uint64_t limit = (uint64_t)CB_INFO_WORDS(info) * 8;
 
-        report(domain, argument, (const char *)utcb->words, length < limit ? length : limit);
+        report(domain, argument, (const char *)utcb->words, second < limit ? second : limit);
     } else if (operation == CB_ROOT_MEMORY) {
         message->a2 = __atomic_load_n(&memory_left, __ATOMIC_RELAXED);
     } else if (operation == CB_ROOT_SERVE) {
-        message->a1 = take_service(domain, argument, utcb);
+        message->a1 = take_service(domain, argument, second, utcb);
     } else {
         message->a1 = 1;
     }

@@ -7,6 +7,9 @@
 #include "sel.h"
 
 #include <stddef.h>
+#include <string.h>
+
+#define CLEAR_PAGES 16384u /* mapped at a time while clearing */
 
 void window_close(const struct window *window)
 {
@@ -30,4 +33,18 @@ bool window_open(struct window *window, uint32_t frame, uint64_t offset, uint64_
         return true;
     window_close(window);
     return false;
+}
+
+bool window_clear(uint32_t frame, uint64_t pages)
+{
+    for (uint64_t at = 0; at < pages; at += CLEAR_PAGES) {
+        uint64_t count = pages - at < CLEAR_PAGES ? pages - at : CLEAR_PAGES;
+        struct window window;
+
+        if (!window_open(&window, frame, at, count))
+            return false;
+        memset(window.address, 0, count * CB_PAGE_SIZE);
+        window_close(&window);
+    }
+    return true;
 }

@@ -18,4 +18,7 @@ struct window {
 bool window_open(struct window *window, uint32_t frame, uint64_t offset, uint64_t pages);
 void window_close(const struct window *window);
 
+/* Clears the first pages of a frame, a part at a time. */
+bool window_clear(uint32_t frame, uint64_t pages);
+
 #endif

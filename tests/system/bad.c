@@ -16,6 +16,18 @@ static const char *const complaints[] = {
     "root: stranger: compatible: neither",
     "root: text: module: no static ELF64",
     "root: nowhere: cpu: 99 is not between",
+    "root: lonely: uses: no domain provides \"nobody\"",
+    "root: deaf: uses: service \"silence\": domain \"mute\" has ended",
+    "root: ruin: module: there is no module \"rubble\"",
+    "root: tenant: uses: service \"shelter\": the domain that provides it could not be started",
+    "root: hen: uses: service \"hens\": domain \"egg\" in turn waits for this one",
+    "root: egg: uses: service \"eggs\": the domain that provides it could not be started",
+    "root: link alone: members: 1 names, but a link has two ends",
+    "root: link mirror: members: links \"good\" with itself",
+    "root: link nobody: members: there is no domain \"bad\"",
+    "root: link uneven: memory-kib: 5 is no multiple of 4",
+    "root: link vast: memory-kib: 1048576 KiB are needed",
+    "root: link misspelt: memory-kb: there is no such property",
 };
 
 Test(bad, domains)
@@ -29,6 +41,7 @@ Test(bad, domains)
         cr_expect(machine_said(&m, complaints[i]), "nobody said: %s", complaints[i]);
     cr_expect(machine_said(&m, "root: good: powered off"), "the good task did not run to its end");
     cr_expect(machine_said(&m, "[fine] count: 1"), "the good guest did not run");
+    cr_expect(machine_said(&m, "root: link half: memory returned"), "a link with one end is still there");
     cr_expect(machine_said(&m, "root: fine: powered off"), "the good guest did not power off");
     last = machine_last_line(&m);
     cr_expect(strstr(last, "root: failed: lost: kernel: "), "the last line does not name the first failure: %s", last);

@@ -37,6 +37,42 @@ Test(native, qemu_2_cpus)
     machine_expect_end(&m, 0, 60);
 }
 
+static unsigned long free_kib(struct machine *m, const char *before)
+{
+    const char *line = machine_expect_line(m, before, 120), *number = strstr(line, " of ");
+
+    return strtoul(number ? number + 4 : strchr(line, ',') + 1, NULL, 10);
+}
+
+/* Tasks that are linked, a service, and what is left when one after the other ends. */
+static void linked(const char *name, const char *const options[])
+{
+    struct machine m;
+    unsigned long before, between, after;
+
+    machine_start_qemu(&m, name, ISO("linked"), options);
+    before = free_kib(&m, "root: link pair: 4096 KiB in use");
+    machine_expect(&m, "root: right: powered off", 60);
+    machine_expect(&m, "left] linked: ok", 60);
+    machine_expect(&m, "root: left: powered off", 60);
+    between = free_kib(&m, "root: link pair: memory returned");
+    machine_expect(&m, "root: echo: stopped", 60);
+    machine_expect(&m, "root: fussy: stopped", 60);
+    after = free_kib(&m, "root: fussy: memory returned");
+    machine_expect_end(&m, 0, 60);
+    cr_assert(before == after && between < after, "%lu KiB free before, %lu after, %lu in between", before, after, between);
+}
+
+Test(native, linked_1_cpu)
+{
+    linked("native-linked-1", (const char *const[]){"-smp", "1", NULL});
+}
+
+Test(native, linked_2_cpus)
+{
+    linked("native-linked-2", NULL);
+}
+
 /* What can meet, meets: here the CPUs of the machine really run at the same time. */
 Test(native, stress)
 {
