@@ -143,6 +143,7 @@ VMM_SRC := \
 	vmm/dev/serial.c \
 	vmm/devtree.c \
 	vmm/exit.c \
+	vmm/grants.c \
 	vmm/machine.c \
 	vmm/main.c \
 	vmm/memory.c \

@@ -4,6 +4,9 @@
 #include <libfdt.h>
 #include <string.h>
 
+#define MAX_CELLS 48u /* of one property: the portals of all vCPUs */
+_Static_assert(MAX_CELLS >= CB_GUEST_VCPUS && MAX_CELLS > CB_VIRTIO_QUEUES, "room for all");
+
 /* libfdt's own macro for this does not convert strlen()'s result. */
 static int put_string(void *fdt, const char *name, const char *value)
 {
@@ -13,7 +16,7 @@ static int put_string(void *fdt, const char *name, const char *value)
 /* Device tree cells are big endian (Devicetree Specification 0.4, 5.1). */
 static int put_cells(void *fdt, const char *name, const uint32_t *values, unsigned count)
 {
-    fdt32_t cells[CB_VIRTIO_QUEUES + 1];
+    fdt32_t cells[MAX_CELLS];
 
     if (count > sizeof(cells) / sizeof(cells[0]))
         return -FDT_ERR_BADVALUE;
@@ -69,7 +72,88 @@ static int add_device(void *fdt, const struct devtree_device *device)
     return error;
 }
 
-int devtree_build(void *buffer, size_t size, const struct devtree_device *devices, unsigned count)
+/* NAME-NUMBER, for nodes that have no address. */
+static void numbered_name(char name[64], const char *base, unsigned number)
+{
+    size_t length = strlen(base);
+
+    memcpy(name, base, length);
+    name[length] = '-';
+    name[length + 1] = (char)('0' + number % 10);
+    name[length + 2] = 0;
+}
+_Static_assert(CB_TASK_LINKS <= 10 && CB_TASK_SERVICES <= 10, "one digit does");
+
+static int begin_grant(void *fdt, const char *name, const char *compatible, const char *label)
+{
+    int error = fdt_begin_node(fdt, name);
+
+    if (!error)
+        error = put_string(fdt, "compatible", compatible);
+    return error ? error : put_string(fdt, "label", label);
+}
+
+static int add_link(void *fdt, const struct devtree_link *link, unsigned number)
+{
+    const uint32_t reg[] = {(uint32_t)(link->address >> 32), (uint32_t)link->address, (uint32_t)(link->size >> 32),
+                            (uint32_t)link->size};
+    char name[64];
+    int error;
+
+    if (link->size)
+        node_name(name, "link", link->address);
+    else
+        numbered_name(name, "link", number);
+    error = begin_grant(fdt, name, "corbel,link", link->name);
+    if (!error)
+        error = put_cells(fdt, "corbel,side", &link->side, 1);
+    if (!error)
+        error = put_cells(fdt, "corbel,signal", &link->signal, 1);
+    if (!error)
+        error = put_cells(fdt, "corbel,port", &link->port, 1);
+    if (!error && link->size)
+        error = put_cells(fdt, "reg", reg, 4);
+    return error ? error : fdt_end_node(fdt);
+}
+
+static int add_service(void *fdt, const struct devtree_service *service, unsigned number)
+{
+    char name[64];
+    int error;
+
+    numbered_name(name, "service", number);
+    error = begin_grant(fdt, name, "corbel,service", service->name);
+    if (!error)
+        error = put_cells(fdt, "corbel,portals", service->portals, service->portal_count);
+    return error ? error : fdt_end_node(fdt);
+}
+
+static int put_address_cells(void *fdt)
+{
+    int error = fdt_property_u32(fdt, "#address-cells", 2);
+
+    return error ? error : fdt_property_u32(fdt, "#size-cells", 2);
+}
+
+static int add_grants(void *fdt, const struct devtree_grants *grants)
+{
+    int error = fdt_begin_node(fdt, "grants");
+
+    if (!error)
+        error = put_string(fdt, "compatible", "corbel,grants");
+    if (!error)
+        error = put_address_cells(fdt);
+    if (!error)
+        error = fdt_property(fdt, "ranges", NULL, 0);
+    for (unsigned i = 0; !error && i < grants->link_count; i++)
+        error = add_link(fdt, &grants->links[i], i);
+    for (unsigned i = 0; !error && i < grants->service_count; i++)
+        error = add_service(fdt, &grants->services[i], i);
+    return error ? error : fdt_end_node(fdt);
+}
+
+int devtree_build(void *buffer, size_t size, const struct devtree_device *devices, unsigned count,
+                  const struct devtree_grants *grants)
 {
     int error = fdt_create(buffer, (int)size);
 
@@ -80,11 +164,11 @@ int devtree_build(void *buffer, size_t size, const struct devtree_device *device
     if (!error)
         error = put_string(buffer, "compatible", "corbel,guest");
     if (!error)
-        error = fdt_property_u32(buffer, "#address-cells", 2);
-    if (!error)
-        error = fdt_property_u32(buffer, "#size-cells", 2);
+        error = put_address_cells(buffer);
     for (unsigned i = 0; !error && i < count; i++)
         error = add_device(buffer, &devices[i]);
+    if (!error)
+        error = add_grants(buffer, grants);
     if (!error)
         error = fdt_end_node(buffer);
     if (!error)

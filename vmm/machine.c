@@ -34,6 +34,7 @@ static const struct dev_ops *const device_types[] = {
 _Static_assert(sizeof(device_types) / sizeof(device_types[0]) <= MACHINE_DEVICES, "room for all");
 
 static struct devtree_device tree[MACHINE_DEVICES];
+static struct devtree_grants grants;
 
 /* ---- Devices ---- */
 
@@ -129,7 +130,7 @@ static void serve_devices(void *unused)
 
 static void describe(void *fdt)
 {
-    int error = devtree_build(fdt, FDT_SIZE, tree, machine.device_count);
+    int error = devtree_build(fdt, FDT_SIZE, tree, machine.device_count, &grants);
 
     if (error)
         task_exit(CB_EXIT_REASON_FAILED, "cannot write the guest's device tree: libfdt error %d", -error);
@@ -204,6 +205,7 @@ void machine_create(const struct cb_task_info *info)
     create_vcpus();                                /* event pages, exits, machine portals, IPIs */
     console_create();                              /* our own console, handed on */
     connect_devices();                             /* control pages and events */
+    grants_create(&grants);                        /* links to other domains, and services */
     load(&start);                                  /* kernel, initrd, device tree, boot parameters */
     start_devices();
     vcpu_start(0, &start);

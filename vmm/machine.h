@@ -10,10 +10,13 @@
  *     + 2 pages a vCPU         event page and UTCB of vCPU 0, 1, ... (CB_GUEST_VCPUS pairs)
  *     + MACHINE_CONSOLE        the console ring page
  *     + MACHINE_CONTROL        one control page a device
- *   Everything above is empty: an access ends the guest.
+ *   ram.size + MACHINE_SPECIAL_SIZE: memory shared with other domains (grants.c), each link's at the next multiple
+ *                              of 2 MiB
+ *   Everything else is empty: an access ends the guest.
  *
- * The guest's selectors: corbel/guest.h; devices' events from CB_GUEST_SEL_DEVICES on, the console's first; its
- * mappings in the last 1024. Ports on vCPU 0: those of corbel/guest.h, the console's, then the devices'.
+ * The guest's selectors: corbel/guest.h; devices' events from CB_GUEST_SEL_DEVICES on, the console's first; grants
+ * from CB_GUEST_SEL_GRANTS on; its mappings in the last 1024. Ports on vCPU 0: those of corbel/guest.h, the console's,
+ * then the devices'; those of links from CB_PORT_GRANTS on.
  */
 #ifndef VMM_MACHINE_H
 #define VMM_MACHINE_H
@@ -57,6 +60,11 @@ extern struct machine machine;
 
 /* Builds the machine and starts it. What goes wrong ends the VMM with the reason. */
 void machine_create(const struct cb_task_info *info);
+
+struct devtree_grants;
+
+/* In grants.c: gives the guest what the manifest grants it, beside devices. */
+void grants_create(struct devtree_grants *grants);
 
 /* In config.c: reads the manifest's node. */
 void config_read(struct machine *into, const struct cb_task_info *info);

@@ -77,6 +77,11 @@ void memory_map_page(uint32_t frame, uint64_t address)
     map_guest(frame, CB_MAP_READ | CB_MAP_WRITE, address, 1);
 }
 
+void memory_map_shared(uint32_t frame, uint64_t address, uint64_t size)
+{
+    map_guest(frame, CB_MAP_READ | CB_MAP_WRITE, address, size / CB_PAGE_SIZE);
+}
+
 void *memory_large(uint64_t size)
 {
     uint32_t frame;

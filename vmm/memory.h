@@ -17,6 +17,9 @@ void *memory_share_page(uint64_t address);
 /* Maps a page that we do not look at ourselves. */
 void memory_map_page(uint32_t frame, uint64_t address);
 
+/* Maps memory shared with another domain, which we do not look at ourselves. */
+void memory_map_shared(uint32_t frame, uint64_t address, uint64_t size);
+
 /* Memory of our own in 2 MiB pages; NULL if there is not enough. */
 void *memory_large(uint64_t size);
 
