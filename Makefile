@@ -434,6 +434,8 @@ ISOS := \
 	bad \
 	bench \
 	calltest \
+	ipcbench \
+	ipcbench2 \
 	ipcguest \
 	ipcnative \
 	linked \
@@ -461,6 +463,8 @@ ISO_load := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_panic := $(ISO_LINUX)
 ISO_bench := $(ISO_LINUX)
 ISO_two := $(ISO_LINUX)
+ISO_ipcbench := $(ISO_LINUX) echo=$(ECHO)
+ISO_ipcbench2 := $(ISO_ipcbench)
 ISO_bad := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf part=$(B)/iso/part
 
 # iso NAME: its rules, and those of NAME-mitigations.iso, the same with the hypervisor's mitigations forced on. The exit
