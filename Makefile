@@ -51,6 +51,7 @@ HYPERVISOR_SRC := \
 	hypervisor/main.c \
 	hypervisor/memory.c \
 	hypervisor/multiboot.c \
+	hypervisor/pmc.c \
 	hypervisor/portal.c \
 	hypervisor/reap.c \
 	hypervisor/regs.c \

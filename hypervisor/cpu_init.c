@@ -5,6 +5,7 @@
 #include "fpu.h"
 #include "kpage.h"
 #include "log.h"
+#include "pmc.h"
 #include "trap.h"
 #include "x86.h"
 
@@ -233,5 +234,6 @@ bool cpu_init(void)
     sched_cpu_init(&cpu.runqueue);
     tlb_init(&cpu.pcids, 1, features.pcid ? TLB_TAGS_MAX : 0);
     fpu_cpu_init();
+    pmc_cpu_init();
     return true;
 }

@@ -10,6 +10,7 @@
 #include "kpage.h"
 #include "log.h"
 #include "multiboot.h"
+#include "pmc.h"
 #include "root.h"
 #include "screen.h"
 #include "serial.h"
@@ -47,6 +48,7 @@ static void boot_greet(void)
 NORETURN void boot_main(void)
 {
     cpu_count = 1;
+    pmc_probe();  /* a counter for benchmarks, if asked for */
     if (!cpu_init())
         panic("the boot CPU lacks what it has");
     screen_init();

@@ -21,6 +21,7 @@
 #include "log.h"
 #include "slot.h"
 #include "kstring.h"
+#include "pmc.h"
 #include "thread.h"
 #include "tsc.h"
 #include "virt.h"
@@ -215,6 +216,7 @@ static void root_write_info(void)
         info.features = virt->features;
     else
         log_format(info.no_vcpu, sizeof(info.no_vcpu), "%s", virt_missing);
+    info.features |= pmc_feature();
     memcpy(info.command_line, boot.command_line, sizeof(info.command_line));
     root_write(info_base, &info, sizeof(info));
 }

@@ -8,7 +8,8 @@
 
 static uint64_t ticks[BENCH_ROUNDS], instructions[BENCH_ROUNDS];
 static bool exact;                              /* a tick is an instruction */
-static uint64_t empty_ticks;                    /* of a round with nothing in it */
+static uint64_t counter;                        /* of instructions, for RDPMC */
+static uint64_t empty_ticks, empty_instructions; /* of a round with nothing in it */
 static unsigned paths;                          /* measured so far, as counter.c numbers them */
 
 struct summary {
@@ -28,13 +29,17 @@ static uint64_t calibration(uint64_t turns)
     return least;
 }
 
-void bench_calibrate(void)
+void bench_calibrate(uint64_t pmc)
 {
     uint64_t taken = calibration(2 * CALIBRATION) - calibration(CALIBRATION);
 
+    counter = pmc;
     exact = taken == 2 * CALIBRATION;
     bench_print("bench calibration instructions=%u ticks=%lu: %s\n", 2 * CALIBRATION, taken,
-                exact ? "a tick is an instruction" : "ticks are cycles, and no instructions are reported by them");
+                exact ? "a tick is an instruction" : "ticks are cycles");
+    if (!exact)
+        bench_print("bench instructions are %s\n", pmc == BENCH_NO_PMC ? "not counted: there is no open counter"
+                                                                       : "counted with RDPMC");
 }
 
 static void sift(uint64_t *heap, size_t at, size_t count)
@@ -87,7 +92,7 @@ static void run(bench_fn *function, struct bench_rounds *rounds, uint64_t count)
 
 static void measure(bench_fn *function, struct bench_rounds *rounds)
 {
-    rounds->pmc = BENCH_NO_PMC;
+    rounds->pmc = counter;
     run(function, rounds, BENCH_WARMUP);
     BENCH_MARK(BENCH_MARK_PATH); /* what warmed up is no path */
     run(function, rounds, BENCH_ROUNDS);
@@ -101,6 +106,7 @@ void bench_empty(bench_fn *empty)
 
     measure(empty, &rounds);
     empty_ticks = summarize(ticks, 0).median;
+    empty_instructions = counter == BENCH_NO_PMC ? 0 : summarize(instructions, 0).median;
     bench_print("bench empty round: %lu ticks, subtracted below\n", empty_ticks);
 }
 
@@ -109,7 +115,7 @@ bool bench_path(const char *name, bench_fn *function, struct bench_rounds rounds
     measure(function, &rounds);
 
     struct summary s = summarize(ticks, empty_ticks);
-    char parts[64] = "";
+    char parts[96] = "";
 
     if (rounds.failed) {
         bench_missing(name, "a round failed");
@@ -117,6 +123,12 @@ bool bench_path(const char *name, bench_fn *function, struct bench_rounds rounds
     }
     if (exact && user)
         snprintf(parts, sizeof(parts), " user=%lu kernel=%lu", user, less(s.median, user));
+    if (!exact && counter != BENCH_NO_PMC) {
+        struct summary i = summarize(instructions, empty_instructions);
+
+        snprintf(parts, sizeof(parts), " instructions_min=%lu instructions_median=%lu instructions_p99=%lu", i.min,
+                 i.median, i.p99);
+    }
     bench_print("bench path=%s unit=%s min=%lu median=%lu p99=%lu rounds=%u%s index=%u\n", name,
                 exact ? "instructions" : "cycles", s.min, s.median, s.p99, BENCH_ROUNDS, parts, paths - 1);
     return true;

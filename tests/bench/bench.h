@@ -70,8 +70,11 @@ typedef void bench_fn(struct bench_rounds *rounds);
 /* Ticks that 2 * n instructions take, and a few more for reading the clock. */
 uint64_t bench_calibrate_loop(uint64_t n);
 
-/* Finds out whether a tick is an instruction, and says so. Before all others. */
-void bench_calibrate(void);
+/*
+ * Finds out whether a tick is an instruction, and says so. pmc: the number, for RDPMC, of a counter of retired
+ * instructions, or BENCH_NO_PMC. Before all others.
+ */
+void bench_calibrate(uint64_t pmc);
 
 /* Measures a round that has nothing in it; what it takes is subtracted from all that follow. */
 void bench_empty(bench_fn *empty);

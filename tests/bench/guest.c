@@ -208,7 +208,7 @@ static void measure_event(const char *name, const char *link)
 
 static void measure(void)
 {
-    bench_calibrate();
+    bench_calibrate(BENCH_NO_PMC); /* RDPMC is not for guests */
     bench_empty(round_empty);
     measure_exits();
     measure_call();

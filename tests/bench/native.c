@@ -167,14 +167,22 @@ static void measure_revoke(uint32_t other)
 
 static void measure_other_cpu(uint32_t other)
 {
-    call_path("call-other-cpu", round_syscall, portal_make(thread_make(other, 0), partner(partner_reply)), 3);
+    uint32_t handler = thread_make(other, 0);
+
+    start(handler, other); /* serves callers of other CPUs on time of its own */
+    call_path("call-other-cpu", round_syscall, portal_make(handler, partner(partner_reply)), 3);
     measure_ping("ping-other-cpu", other);
     measure_revoke(other);
 }
 
+static uint64_t pmc(uint64_t features)
+{
+    return features & CB_FEATURE_PMC_FIXED ? 0x40000000 : features & CB_FEATURE_PMC_CORE ? 0 : BENCH_NO_PMC;
+}
+
 void task_main(const struct cb_task_info *info)
 {
-    bench_calibrate();
+    bench_calibrate(pmc(info->features));
     bench_empty(round_empty);
     bench_path("null", round_syscall, (struct bench_rounds){.word = CB_CALL_WORD(CB_CALL_null, 0, 0)}, 1);
     domain_make();

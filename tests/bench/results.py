@@ -42,15 +42,20 @@ def read_counts(text):
     return counts
 
 
+def check_output(output):
+    """Raises Bad if a program did not do all that it should."""
+    if not CALIBRATION.search(output):
+        raise Bad("the program printed no calibration")
+    if "bench end" not in output:
+        raise Bad("the program did not come to its end")
+
+
 def join(output, counts, unretired):
     """
     Both, checked against each other: the clock and the counter must have seen the same. unretired: {path: guest
     instructions of a round that end in an exit}; the clock does not count those.
     """
-    if not CALIBRATION.search(output):
-        raise Bad("the program printed no calibration")
-    if "bench end" not in output:
-        raise Bad("the program did not come to its end")
+    check_output(output)
     paths = read_lines(output)
     for name, path in paths.items():
         if "missing" in path or path["unit"] != "instructions":
