@@ -84,7 +84,8 @@ struct cb_task_info {
  *                     handler should live there. For a task whose manifest node `provides` a service, and once for
  *                     each CPU.
  *            READY    all portals have been handed over, one at least: clients on other CPUs get that of the lowest
- *                     CPU. Domains that use the service start now. Once.
+ *                     CPU, and are refused (BAD_CPU) if its handler has no scheduling context of its own. Domains
+ *                     that use the service start now. Once.
  *          Word 0 of the reply is 1 if this was refused.
  * The same portals take the faults of the task's threads (thread_set, EXCEPTION), as root did it for the first.
  */

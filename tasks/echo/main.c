@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The service "echo": a call comes back with the words it was made with, those in registers and those in the UTCB.
- * For measuring calls, and as the shortest example of a service. One handler on each CPU that the task may use.
+ * For measuring calls, and as the shortest example of a service. One handler on each CPU that the task may use; if these
+ * are not all, the handlers have time of their own, so that they can be called from the others.
  */
 #include "corbel.h"
+
+#include <stdbool.h>
 
 static void echo(uint64_t badge, struct cb_args *message)
 {
@@ -12,12 +15,15 @@ static void echo(uint64_t badge, struct cb_args *message)
     message->a5 = CB_INFO(CB_INFO_WORDS(message->a5), 0, 0);
 }
 
-static void serve_on(uint32_t cpu)
+/* others: there are CPUs without a handler */
+static void serve_on(uint32_t cpu, bool others)
 {
     struct thread *handler;
     uint32_t portal;
     uint64_t status = thread_handler(cpu, echo, NULL, &handler);
 
+    if (status == CB_OK && others)
+        status = thread_handler_serve(handler, (uint32_t)task_info()->priority);
     if (status == CB_OK)
         status = thread_portal(handler, 0, 0, &portal);
     if (status != CB_OK)
@@ -28,9 +34,13 @@ static void serve_on(uint32_t cpu)
 
 void task_main(const struct cb_task_info *info)
 {
+    bool others = false;
+
+    for (uint32_t cpu = 0; cpu < info->cpu_count; cpu++)
+        others |= (info->cpu_mask >> cpu & 1) == 0;
     for (uint32_t cpu = 0; cpu < info->cpu_count; cpu++)
         if (info->cpu_mask >> cpu & 1)
-            serve_on(cpu);
+            serve_on(cpu, others);
     if (!grant_offer_ready())
         task_exit(CB_EXIT_REASON_FAILED, "root refuses the service");
     for (;;)
