@@ -3,8 +3,8 @@
  * Native tasks that are linked, and that use and provide services; which one it is says its name.
  *
  *   left    talks to `right` over the links "pair" (with memory) and "bare" (without), calls the services "echo" and
- *           "fussy", and then sees `right` end
- *   right   answers and ends
+ *           "fussy", and then sees `right` start again, and end
+ *   right   answers, wants to be started again, answers once more, and ends
  *   fussy   provides a service, after it has offered root all kinds of rubbish
  */
 #include "corbel.h"
@@ -25,7 +25,7 @@
     } while (0)
 
 static struct grant_link pair, bare;
-static struct grant_service echo;
+static struct grant_service echo, fussy;
 
 static void await(uint32_t event)
 {
@@ -59,33 +59,41 @@ static uint64_t *word(uint32_t number)
 }
 
 #define LAST (PAIR_SIZE / 8 - 1)
+#define AGAIN 2u /* word: `right` has been started before */
 
-static void talk(void)
+static void talk(uint32_t round)
 {
-    for (uint32_t i = 0; i <= LAST; i++)
-        must(*word(i) == 0);
-    for (uint32_t round = 1; round <= ROUNDS; round++) {
-        *word(0) = PATTERN(round);
-        *word(LAST) = ~PATTERN(round);
-        must(cb_signal(pair.signal) == CB_OK);
-        await(pair.event);
-        must(*word(1) == PATTERN(round) + 1 && *word(LAST - 1) == ~PATTERN(round) + 1);
-    }
+    *word(0) = PATTERN(round);
+    *word(LAST) = ~PATTERN(round);
+    must(cb_signal(pair.signal) == CB_OK);
+    await(pair.event);
+    must(*word(1) == PATTERN(round) + 1 && *word(LAST - 1) == ~PATTERN(round) + 1);
 }
 
-static void answer(void)
+static void answer(uint32_t round)
 {
-    for (uint32_t round = 1; round <= ROUNDS; round++) {
-        await(pair.event);
-        must(*word(0) == PATTERN(round) && *word(LAST) == ~PATTERN(round));
-        *word(1) = *word(0) + 1;
-        *word(LAST - 1) = *word(LAST) + 1;
-        must(cb_signal(pair.signal) == CB_OK);
+    await(pair.event);
+    must(*word(0) == PATTERN(round) && *word(LAST) == ~PATTERN(round));
+    *word(1) = *word(0) + 1;
+    *word(LAST - 1) = *word(LAST) + 1;
+    must(cb_signal(pair.signal) == CB_OK);
+}
+
+/* The task `right`: what it has done before, it knows from the memory that outlives it. */
+static void be_right(void)
+{
+    if (*word(AGAIN)) {
+        answer(ROUNDS + 1);
+        return;
     }
+    for (uint32_t round = 1; round <= ROUNDS; round++)
+        answer(round);
     /* `bare` is a link of its own. */
     await(bare.event);
     must(cb_signal(bare.signal) == CB_OK);
     await(bare.event);
+    *word(AGAIN) = 1;
+    task_exit(CB_EXIT_REASON_REBOOT, "once more");
 }
 
 /* The other end has been told to end: its signal fails some time later, and all else is as it was. */
@@ -100,9 +108,9 @@ static void be_left_alone(void)
     } while (status == CB_OK);
     must(CB_STATUS_CODE(status) == CB_BAD_CAP);
     must(CB_STATUS_CODE(cb_wait(pair.event, 0, clock_in(1000), &status)) == CB_TIMEOUT);
-    must(*word(1) == PATTERN(ROUNDS) + 1);
-    *word(2) = 1;
-    must(*word(2) == 1);
+    must(*word(1) == PATTERN(ROUNDS + 1) + 1);
+    *word(1) = 0;
+    must(*word(1) == 0);
 }
 
 /* ---- Services ---- */
@@ -124,30 +132,36 @@ static void call_echo(void)
         must(utcb->words[i] == PATTERN(i));
 }
 
-static void call_echo_there(void *event)
+/* It has a handler on CPU 0 only. */
+static void call_fussy(void)
+{
+    struct cb_args message = {0};
+
+    must(cb_call(fussy.portals[thread_self()->cpu], &message) == CB_OK && message.a1 == FUSSY_ANSWER);
+}
+
+static void call_there(void *event)
 {
     call_echo();
+    call_fussy();
     must(cb_signal((uint32_t)(uint64_t)event) == CB_OK);
 }
 
 static void call_services(const struct cb_task_info *info)
 {
-    struct cb_args message = {0};
-    struct grant_service fussy;
+    struct grant_service none;
 
     must(grant_service("echo", &echo) && grant_service("fussy", &fussy));
-    must(!grant_service("pair", &fussy));
+    must(!grant_service("pair", &none) && !grant_service_at(2, &none));
     for (uint32_t cpu = 0; cpu < info->cpu_count; cpu++) {
         uint32_t event = sel_alloc();
         struct thread *thread;
 
         must(cb_event_create(CB_TASK_SEL_ACCOUNT, event) == CB_OK);
-        must(thread_start(cpu, 10, call_echo_there, (void *)(uint64_t)event, &thread) == CB_OK);
+        must(thread_start(cpu, 10, call_there, (void *)(uint64_t)event, &thread) == CB_OK);
         await(event);
         thread_destroy(thread);
-        must(fussy.portals[cpu] != 0); /* there is one for all CPUs, */
     }
-    must(cb_call(fussy.portals[0], &message) == CB_OK && message.a1 == FUSSY_ANSWER); /* and this is its own */
 }
 
 /* Word 0 of root's reply; `sel`: of the item, 0 for none. */
@@ -172,6 +186,7 @@ static void serve(const struct cb_task_info *info)
 
     must(cb_event_create(CB_TASK_SEL_ACCOUNT, event) == CB_OK);
     must(thread_handler(0, be_called, NULL, &handler) == CB_OK && thread_portal(handler, 0, 0, &portal) == CB_OK);
+    must(thread_handler_serve(handler, 10) == CB_OK); /* for callers on other CPUs */
     must(offer(CB_SERVE_READY, 0, 0, 0) == 1);                                /* without any portal */
     must(offer(CB_SERVE_PORTAL, 0, 0, 0) == 1);                               /* none here either */
     must(offer(CB_SERVE_PORTAL, 0, event, CB_RIGHTS_ALL) == 1);               /* no portal */
@@ -195,14 +210,18 @@ void task_main(const struct cb_task_info *info)
         serve(info);
     find_links(strcmp(info->name, "right") == 0);
     if (pair.side == 1) {
-        answer();
+        be_right();
         return;
     }
-    talk();
+    for (uint32_t i = 0; i <= LAST; i++)
+        must(*word(i) == 0);
+    for (uint32_t round = 1; round <= ROUNDS; round++)
+        talk(round);
     must(cb_signal(bare.signal) == CB_OK);
     await(bare.event);
     call_services(info);
     must(cb_signal(bare.signal) == CB_OK);
+    talk(ROUNDS + 1); /* with the next `right` */
     be_left_alone();
     print("linked: ok\n");
 }

@@ -18,6 +18,8 @@ static const char *const complaints[] = {
     "root: nowhere: cpu: 99 is not between",
     "root: lonely: uses: no domain provides \"nobody\"",
     "root: deaf: uses: service \"silence\": domain \"mute\" has ended",
+    "root: hasty: uses: service \"patience\": domain \"slow\" has not offered it for 30 seconds",
+    "root: slow: stopped",
     "root: ruin: module: there is no module \"rubble\"",
     "root: tenant: uses: service \"shelter\": the domain that provides it could not be started",
     "root: hen: uses: service \"hens\": domain \"egg\" in turn waits for this one",

@@ -52,6 +52,7 @@ static void linked(const char *name, const char *const options[])
 
     machine_start_qemu(&m, name, ISO("linked"), options);
     before = free_kib(&m, "root: link pair: 4096 KiB in use");
+    machine_expect(&m, "root: right: starts again: once more", 60);
     machine_expect(&m, "root: right: powered off", 60);
     machine_expect(&m, "left] linked: ok", 60);
     machine_expect(&m, "root: left: powered off", 60);
