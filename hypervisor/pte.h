@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Page-table entries of host and nested page tables (APM 2, 5.3 and 15.25.5; SDM 3A, 4.5). */
+/*
+ * Page-table entries of host and nested page tables (APM 2, 5.3 and 15.25.5; SDM 3A, 4.5), and of extended page
+ * tables (SDM 3C, 29.3.2): in these, too, bit 0 is set where something is mapped, and bit 7 in large pages.
+ */
 #ifndef PTE_H
 #define PTE_H
 
@@ -19,6 +22,17 @@
 #define PTE_ADDRESS 0x000ffffffffff000ull
 
 #define PTE_ENTRIES 512u
+
+#define EPT_R PTE_P
+#define EPT_W 0x002ull
+#define EPT_X 0x004ull
+#define EPT_TYPE(type) ((u64)(type) << 3) /* only in what maps a page */
+#define EPT_A 0x100ull
+#define EPT_D 0x200ull
+
+#define EPT_TYPE_UC 0u
+#define EPT_TYPE_WC 1u
+#define EPT_TYPE_WB 6u
 
 /* Memory types: the kernel programs PAT entry 1 (PWT) to write-combining (cpu_init.c); 3 is uncached. */
 #define PTE_WC PTE_PWT

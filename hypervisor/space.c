@@ -10,6 +10,7 @@
 #include "tlb.h"
 
 bool space_has_1g;
+u8 space_ept_level = 1;
 
 status_t space_init(struct space *s, struct account *a, enum space_format format)
 {
@@ -49,10 +50,18 @@ static u64 *space_walk(const struct space *s, u64 address, unsigned *level)
     }
 }
 
-/* The largest page (as a level) that fits at this place, by alignment and length. */
-static unsigned space_level(u64 address, u64 base, u64 bytes)
+/* The largest page (as a level) that the hardware knows. */
+static unsigned space_largest(const struct space *s)
 {
-    for (unsigned level = space_has_1g ? 3 : 2; level > 1; level--) {
+    if (s->format == SPACE_EPT)
+        return space_ept_level;
+    return space_has_1g ? 3 : 2;
+}
+
+/* The largest page (as a level) that fits at this place, by alignment and length. */
+static unsigned space_level(const struct space *s, u64 address, u64 base, u64 bytes)
+{
+    for (unsigned level = space_largest(s); level > 1; level--) {
         if (is_aligned(address | base, pte_span(level)) && bytes >= pte_span(level))
             return level;
     }
@@ -81,14 +90,29 @@ static status_t space_entry(struct space *s, struct account *a, u64 address, uns
         table = account_page(a);
         if (!table)
             return FAULT(NO_MEMORY, 0);
-        *e = physical(table) | PTE_P | PTE_W | PTE_U | PTE_A;
+        *e = physical(table) | (s->format == SPACE_EPT ? EPT_R | EPT_W | EPT_X : PTE_P | PTE_W | PTE_U | PTE_A);
     }
 }
 
-static u64 space_leaf_bits(u32 rights, u32 attr, unsigned level)
+static u64 ept_leaf_bits(u32 rights, u32 attr, unsigned level)
+{
+    u64 bits = EPT_R | EPT_A | EPT_D;
+
+    if (rights & CB_MAP_WRITE)
+        bits |= EPT_W;
+    if (rights & CB_MAP_EXEC)
+        bits |= EPT_X;
+    if (level > 1)
+        bits |= PTE_LARGE;
+    return bits | EPT_TYPE(attr == MEM_UC ? EPT_TYPE_UC : attr == MEM_WC ? EPT_TYPE_WC : EPT_TYPE_WB);
+}
+
+static u64 space_leaf_bits(const struct space *s, u32 rights, u32 attr, unsigned level)
 {
     u64 bits = PTE_P | PTE_U | PTE_A | PTE_D;
 
+    if (s->format == SPACE_EPT)
+        return ept_leaf_bits(rights, attr, level);
     if (rights & CB_MAP_WRITE)
         bits |= PTE_W;
     if (!(rights & CB_MAP_EXEC))
@@ -108,7 +132,7 @@ static status_t space_prepare(struct space *s, struct account *a, u64 address, u
     unsigned entries = 0;
 
     for (u64 done = 0; done < bytes;) {
-        unsigned level = space_level(address + done, base + done, bytes - done);
+        unsigned level = space_level(s, address + done, base + done, bytes - done);
         u64 *entry;
         status_t status = space_entry(s, a, address + done, &level, &entry);
 
@@ -129,11 +153,11 @@ status_t space_map(struct space *s, struct account *a, u64 address, u64 base, u6
     if (status)
         return status;
     for (u64 done = 0; done < bytes;) {
-        unsigned level = space_level(address + done, base + done, bytes - done);
+        unsigned level = space_level(s, address + done, base + done, bytes - done);
         u64 *entry;
 
         (void)space_entry(s, a, address + done, &level, &entry); /* as prepared */
-        *entry = (base + done) | space_leaf_bits(rights, attr, level);
+        *entry = (base + done) | space_leaf_bits(s, rights, attr, level);
         done += pte_span(level);
     }
     return CB_OK;

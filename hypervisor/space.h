@@ -14,7 +14,7 @@
 struct account;
 struct domain;
 
-enum space_format { SPACE_HOST, SPACE_NPT };
+enum space_format { SPACE_HOST, SPACE_NPT, SPACE_EPT };
 
 /* What it takes to load the tables of a space's domain on one CPU. */
 struct space_cpu {
@@ -36,6 +36,7 @@ struct space {
 #define SPACE_MAP_MAX 1024u /* table entries that one mapping may take */
 
 extern bool space_has_1g; /* the processor maps 1 GiB pages; set at boot */
+extern u8 space_ept_level; /* the largest pages of extended page tables: 1 4 KiB, 2 2 MiB, 3 1 GiB; set at boot */
 
 /* s->cpus is set already. */
 status_t space_init(struct space *s, struct account *a, enum space_format format) MUST_CHECK;

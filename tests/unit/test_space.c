@@ -19,7 +19,17 @@ struct mapping {
 static u64 model[WINDOW_PAGES]; /* host-physical + 1, 0: nothing */
 static struct mapping mappings[MAPPINGS];
 
-/* What `address` is mapped to, found as the processor does it (APM 2, 5.3). False: nothing. */
+/* Bits that the processor wants to be 0 in an entry (SDM 3C, 29.3.2): all that is not address, or known at that place. */
+static u64 ept_reserved(u64 entry, unsigned level)
+{
+    u64 known = PTE_ADDRESS | EPT_R | EPT_W | EPT_X;
+
+    if (level == 1 || (entry & PTE_LARGE))
+        known |= EPT_TYPE(7) | EPT_A | EPT_D | (level > 1 ? PTE_LARGE : 0);
+    return entry & (~known | (entry & PTE_LARGE ? (pte_span(level) - 1) & PTE_ADDRESS : 0));
+}
+
+/* What `address` is mapped to, found as the processor does it (APM 2, 5.3; SDM 3C, 29.3.2). False: nothing. */
 static bool space_lookup(const struct space *s, u64 address, u64 *out)
 {
     const u64 *table = s->root;
@@ -29,6 +39,8 @@ static bool space_lookup(const struct space *s, u64 address, u64 *out)
 
         if (!(entry & PTE_P))
             return false;
+        if (s->format == SPACE_EPT)
+            cr_assert_eq(ept_reserved(entry, level), 0, "level %u: %lx", level, (unsigned long)entry);
         if (level == 1 || (entry & PTE_LARGE)) {
             *out = pte_address(entry) + address % pte_span(level);
             return true;
@@ -87,7 +99,7 @@ static void mapping_make(struct space *s, struct account *a, struct mapping *m)
     }
 }
 
-Test(space, random_mappings)
+static void random_mappings(enum space_format format)
 {
     struct account *a;
     struct space s = { 0 };
@@ -97,7 +109,7 @@ Test(space, random_mappings)
     a = fake_account(0, 2048);
     s.cpus = account_page(a);
     used = a->used;
-    cr_assert_eq(space_init(&s, a, SPACE_HOST), CB_OK);
+    cr_assert_eq(space_init(&s, a, format), CB_OK);
     for (unsigned n = 0; n < 3000; n++) {
         struct mapping *m = &mappings[fake_below(MAPPINGS)];
 
@@ -121,6 +133,76 @@ Test(space, random_mappings)
     while (!space_free_tables(&s, a, 3))
         ;
     cr_assert_eq(a->used, used, "tables were lost");
+}
+
+Test(space, random_mappings)
+{
+    random_mappings(SPACE_HOST);
+}
+
+Test(space, random_mappings_nested)
+{
+    random_mappings(SPACE_NPT);
+}
+
+Test(space, random_mappings_ept)
+{
+    space_ept_level = 2;
+    random_mappings(SPACE_EPT);
+}
+
+Test(space, random_mappings_ept_with_small_pages)
+{
+    random_mappings(SPACE_EPT);
+}
+
+static u64 leaf(const struct space *s, u64 address, unsigned *level)
+{
+    const u64 *table = s->root;
+
+    for (*level = s->levels;; --*level) {
+        u64 entry = table[pte_index(address, *level)];
+
+        if (*level == 1 || !(entry & PTE_P) || (entry & PTE_LARGE))
+            return entry;
+        cr_assert_eq(entry & ~PTE_ADDRESS, EPT_R | EPT_W | EPT_X, "a table limits nothing");
+        table = direct(pte_address(entry));
+    }
+}
+
+/* Entry by entry: what SDM 3C, tables 29-2 to 29-7 say. Accessed and dirty are set, so that nobody need set them. */
+Test(space, ept_entries)
+{
+    static const struct {
+        u64 address, base, pages;
+        u32 rights, attr;
+        unsigned level;
+        u64 bits;
+    } rows[] = {
+        { 0x1000, 0x5000, 1, CB_MAP_READ, MEM_WB, 1, 0x331 },
+        { 0x2000, 0x6000, 1, CB_MAP_READ | CB_MAP_WRITE, MEM_WB, 1, 0x333 },
+        { 0x3000, 0x7000, 1, CB_MAP_READ | CB_MAP_EXEC, MEM_WB, 1, 0x335 },
+        { 0x4000, 0x8000, 1, CB_MAP_READ | CB_MAP_WRITE | CB_MAP_EXEC, MEM_UC, 1, 0x307 },
+        { 0x5000, 0x9000, 1, CB_MAP_READ | CB_MAP_WRITE, MEM_WC, 1, 0x30b },
+        { PAGE_2M, 3 * PAGE_2M, 512, CB_MAP_READ | CB_MAP_WRITE | CB_MAP_EXEC, MEM_WB, 2, 0x3b7 },
+        { PAGE_1G, 5 * PAGE_1G, 512 * 512, CB_MAP_READ | CB_MAP_WRITE | CB_MAP_EXEC, MEM_WB, 3, 0x3b7 },
+    };
+    struct account *a;
+    struct space s = { 0 };
+
+    fake_init();
+    space_ept_level = 3;
+    a = fake_account(0, 64);
+    cr_assert_eq(space_init(&s, a, SPACE_EPT), CB_OK);
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        unsigned level;
+        u64 entry;
+
+        cr_assert_eq(space_map(&s, a, rows[i].address, rows[i].base, rows[i].pages, rows[i].rights, rows[i].attr), CB_OK);
+        entry = leaf(&s, rows[i].address, &level);
+        cr_assert_eq(level, rows[i].level, "row %u", i);
+        cr_assert_eq(entry, rows[i].base | rows[i].bits, "row %u: %lx", i, (unsigned long)entry);
+    }
 }
 
 Test(space, large_pages_are_used)
