@@ -80,6 +80,11 @@ HYPERVISOR_SRC := \
 	hypervisor/vcpu_run.c \
 	hypervisor/vcpu_state.c \
 	hypervisor/virt.c \
+	hypervisor/vmx.c \
+	hypervisor/vmx_entry.S \
+	hypervisor/vmx_reason.c \
+	hypervisor/vmx_run.c \
+	hypervisor/vmx_state.c \
 
 # Runtime library of the native tasks.
 LIB_SRC := \

@@ -19,6 +19,7 @@
 #define TSS_LIMIT 0x3000u /* bitmap in the second and third page, then one byte of ones (APM 2, 12.2.5) */
 #define TSS_BITMAP 0x1000u
 #define TSS_NO_BITMAP 0xffffu
+#define TSS_BUSY (1ull << 41) /* in its descriptor */
 
 #define PAT_VALUE 0x0007010600070106ull /* WB, WC, UC-, UC, and again (APM 2, 7.8.2); see pte.h */
 
@@ -191,12 +192,28 @@ static void tables_load(void)
                      : "rax", "memory");
 }
 
+void cpu_tables_reload(void)
+{
+    struct tss_page *p = TSS_PAGE;
+    struct table_register gdtr = { .limit = sizeof(p->gdt) - 1, .base = (u64)(uintptr_t)p->gdt };
+
+    p->gdt[SEL_TSS / 8] &= ~TSS_BUSY; /* LTR wants it so, and sets it */
+    __asm__ volatile("lgdt %0\n\tltr %w1" : : "m"(gdtr.limit), "r"(SEL_TSS), "m"(gdtr) : "memory");
+}
+
 void cpu_set_io_bitmap(bool valid)
 {
     TSS_PAGE->tss.bitmap = valid ? TSS_BITMAP : TSS_NO_BITMAP;
 }
 
 /* ---- Control registers ---- */
+
+void cpu_syscall_init(void)
+{
+    wrmsr(MSR_STAR, (u64)SEL_KERNEL_CODE << 32 | (u64)(SEL_KERNEL_DATA | 3) << 48);
+    wrmsr(MSR_LSTAR, (u64)(uintptr_t)(features.fsgsbase ? entry_syscall : entry_syscall_slow));
+    wrmsr(MSR_FMASK, FMASK_VALUE);
+}
 
 static void registers_set(void)
 {
@@ -213,9 +230,7 @@ static void registers_set(void)
     kpage_flush(); /* entries made with the old PAT */
 
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NXE);
-    wrmsr(MSR_STAR, (u64)SEL_KERNEL_CODE << 32 | (u64)(SEL_KERNEL_DATA | 3) << 48);
-    wrmsr(MSR_LSTAR, (u64)(uintptr_t)(features.fsgsbase ? entry_syscall : entry_syscall_slow));
-    wrmsr(MSR_FMASK, FMASK_VALUE);
+    cpu_syscall_init();
     wrmsr(MSR_SYSENTER_CS, 0); /* SYSENTER faults */
     wrmsr(MSR_FS_BASE, 0);
     wrmsr(MSR_GS_BASE, 0);

@@ -12,7 +12,6 @@
 #include "virt.h"
 #include "x86.h"
 
-#define CPUID_1_ECX_VMX (1u << 5)
 #define CPUID_80000001_ECX_SVM (1u << 2)
 #define HYPERVISOR_CPUID 0x40000000u
 #define TCG_SIGNATURE 0x54474354u /* "TCGTCGTCGTCG" */
@@ -56,8 +55,7 @@ static void svm_maps_init(void)
 static const char *svm_refusal(void)
 {
     if (cpuid(0x80000000u, 0).eax < SVM_CPUID || !(cpuid(0x80000001u, 0).ecx & CPUID_80000001_ECX_SVM))
-        return cpuid(1, 0).ecx & CPUID_1_ECX_VMX ? "VT-x is not supported yet, and this is no AMD processor"
-                                                 : virt_absent;
+        return virt_absent;
     if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
         return "AMD-V is turned off in the firmware's set-up";
     if (!(cpuid(SVM_CPUID, 0).edx & SVM_EDX_NP))

@@ -8,7 +8,7 @@ const struct virt_ops *virt;
 const char *virt_missing = virt_absent;
 const char virt_absent[] = "the processor has no hardware virtualization";
 
-static const struct virt_ops *const backends[] = { &svm_ops };
+static const struct virt_ops *const backends[] = { &svm_ops, &vmx_ops };
 
 void virt_probe(void)
 {

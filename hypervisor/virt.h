@@ -54,7 +54,7 @@ struct virt_ops {
 extern const struct virt_ops *virt;    /* NULL: no vCPUs on this machine */
 extern const char *virt_missing;       /* then: why not, in words */
 extern const char virt_absent[];       /* ... if there is no trace of it: what each probe() says then */
-extern const struct virt_ops svm_ops;
+extern const struct virt_ops svm_ops, vmx_ops;
 
 /* Boot CPU, before the others start: finds out what the hardware can do. Then each CPU: turns it on. */
 void virt_probe(void);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instruction behind every call, for native tasks and, with CB_GUEST defined, for guests on AMD-V.
- * (A guest that must run on Intel too patches the instruction; see the guest's own code.)
+ * The instruction behind every call, for native tasks and, with CB_GUEST defined, for guests. A guest that runs on
+ * AMD-V alone needs nothing else; one that is to run on VT-x too defines CB_INVOKE_INSN as a call of code of its own,
+ * which changes no register and chooses between VMMCALL and VMCALL (corbel/guest.h, FEATURES).
  */
 #ifndef CORBEL_INVOKE_H
 #define CORBEL_INVOKE_H
@@ -15,7 +16,9 @@ struct cb_args {
 };
 
 #ifdef CB_GUEST
+#ifndef CB_INVOKE_INSN
 #define CB_INVOKE_INSN "vmmcall"
+#endif
 #define CB_INVOKE_LOST "rcx", "r11", "memory"
 #else
 #define CB_INVOKE_INSN "syscall"

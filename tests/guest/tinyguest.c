@@ -9,6 +9,7 @@
  * Linked at its load address (tinyguest.ld); there is no relocation. Paging as the boot protocol leaves it.
  */
 #define CB_GUEST
+#define CB_INVOKE_INSN "call tiny_invoke"
 
 #include <corbel/cap.h>
 #include <corbel/console.h>
@@ -48,6 +49,20 @@ __asm__(".section .entry, \"ax\"\n"
         "call tiny_main_second\n"
         "ud2\n"
         ".previous\n");
+
+/* VMCALL on Intel, VMMCALL on AMD. */
+__asm__(".text\n"
+        "tiny_invoke:\n"
+        "cmpl $0, tiny_vmcall(%rip)\n"
+        "jne 1f\n"
+        "vmmcall\n"
+        "ret\n"
+        "1: vmcall\n"
+        "ret\n"
+        ".previous\n");
+
+extern uint32_t tiny_vmcall;
+uint32_t tiny_vmcall;
 
 void tiny_main(const uint8_t *boot_params);
 void tiny_main_second(void);
@@ -169,6 +184,7 @@ void tiny_main(const uint8_t *boot_params)
     const char *cmdline = (const char *)(uint64_t)*(const uint32_t *)(const void *)(boot_params + CMD_LINE_PTR);
     struct regs features = cpuid(CB_CPUID_FEATURES);
 
+    tiny_vmcall = features.edx;
     check(&features);
     if (features.ebx > 1)
         start_second();

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* VT-x between vmx.c, vmx_run.c, vmx_state.c, vmx_reason.c and vmx_entry.S. SDM 3C, chapters 24 to 31. */
+#ifndef VMX_H
+#define VMX_H
+
+#ifndef __ASSEMBLER__
+#include "cpu.h"
+#include "regs.h"
+#include "types.h"
+#include "vcpu.h"
+#include "vmcs.h"
+
+/*
+ * Exceptions that the hypervisor must see whatever the VMM wants: an endless delivery of #DB or #AC would hang the
+ * CPU.
+ */
+#define VMX_VECTOR_DB 1u
+#define VMX_VECTOR_NMI 2u
+#define VMX_VECTOR_UD 6u
+#define VMX_VECTOR_GP 13u
+#define VMX_VECTOR_PF 14u
+#define VMX_VECTOR_AC 17u
+#define VMX_VECTOR_MC 18u
+#define VMX_EXCEPTIONS (1u << VMX_VECTOR_DB | 1u << VMX_VECTOR_AC | 1u << VMX_VECTOR_MC)
+
+/*
+ * Control register bits that the guest does not own: a write that would change one leaves the guest, and reading
+ * gives the shadow. NE and VMXE must stay set (SDM 3C, 24.8), MCE too, so that a machine check finds a handler; CD
+ * and NW would be the real ones.
+ */
+#define VMX_CR0_NE (1ull << 5)
+#define VMX_CR0_NW (1ull << 29)
+#define VMX_CR0_CD (1ull << 30)
+#define VMX_CR0_SHADOWED (VMX_CR0_NE | VMX_CR0_NW | VMX_CR0_CD)
+#define VMX_CR0_OWNED 0x8005001full /* PG AM WP ET TS EM MP PE: all others are reserved */
+#define VMX_CR4_MCE (1ull << 6)
+#define VMX_CR4_VMXE (1ull << 13)
+/* SMAP SMEP OSXSAVE PCIDE FSGSBASE UMIP OSXMMEXCPT OSFXSR PCE PGE PAE PSE DE TSD PVI VME: what CPUID can offer */
+#define VMX_CR4_OWNED 0x370fbfull
+
+#define VMX_DR7_ENABLED 0xffull /* L0 to G3 */
+#define VMX_DR7_GD (1ull << 13)
+#define VMX_DR6_RESET 0xffff0ff0ull
+
+/* What the hardware offers and the controls that follow; the boot CPU's, constant after boot. */
+struct vmx_machine {
+    u32 revision;                            /* of the VMCS */
+    u32 pin, primary, secondary, exit, entry; /* controls of a new VMCS */
+    u64 cr0_fixed, cr4_fixed;                /* bits that are set in the real registers while a guest runs */
+    u64 ept;                                 /* the EPT pointer, but for the address */
+    u32 timer;                               /* value of the preemption timer */
+    u8 ept_level;                            /* space.h */
+    u8 invept, invvpid;                      /* kind of flush: one context, or all */
+    bool vpid;
+};
+extern struct vmx_machine vmx_machine;
+
+/* vcpu->hw: what the VMCS does not hold, and what is remembered of it. Home CPU only. */
+struct vmx {
+    u64 vmcs;               /* host-physical */
+    bool ready;             /* the VMCS has been written */
+    bool launched;
+    bool dr_live;           /* DR0 to DR3 and DR6 are the guest's until the next exit; MOV DR does not leave */
+    bool reported;          /* a failed entry has stood in the log */
+    bool paging_changed;    /* from outside, see vmx_state.c */
+    const char *wrong;      /* the state cannot be entered: why */
+    u32 ept_hint;           /* tlb.h */
+
+    u64 host_rsp, host_cr3; /* what the VMCS has: it is written only if something else is due */
+    u32 primary, vpid;
+    u32 injected;           /* with the last entry */
+    u64 cr0_shadow, cr4_shadow;
+
+    u64 cr2, cr8;
+    u64 dr[4], dr6;
+    u64 star, lstar, cstar, fmask, kernel_gs_base; /* the last one: unless struct vmx_cpu says that it is in the CPU */
+};
+
+/* cpu.virt: in two pages. */
+struct vmx_cpu {
+    u8 vmxon[PAGE_SIZE];    /* the processor's own */
+    struct vmx *current;    /* whose VMCS is loaded */
+    struct vmx *syscall;    /* whose STAR, LSTAR, CSTAR and FMASK are in the registers; NULL: the host's */
+    struct vmx *gs_base;    /* whose kernel GS base is; the host does not use it */
+    struct tlb_tags epts;   /* extended page tables that this CPU may remember parts of */
+};
+
+static inline struct vmx_cpu *vmx_cpu(void)
+{
+    return cpu.virt;
+}
+
+/* Loads the VMCS of a vCPU of this CPU; writes it, the first time. */
+void vmx_load(struct vmx *x, const struct vcpu *v);
+
+/* The same, if it is not loaded. */
+static inline struct vmx *vmx_of(const struct vcpu *v)
+{
+    struct vmx *x = v->hw;
+
+    if (vmx_cpu()->current != x)
+        vmx_load(x, v);
+    return x;
+}
+
+/* VMLAUNCH or VMRESUME and back; host_rsp: what the VMCS has. Nonzero: the instruction failed. vmx_entry.S */
+u32 vmx_enter(struct regs *r, bool launched, u64 *host_rsp);
+void vmx_exit_entry(void); /* where exits arrive */
+
+unsigned vmx_run(struct vcpu *v);                                     /* vmx_run.c */
+void vmx_skip(struct vcpu *v, u32 bytes);
+bool vmx_interruptible(const struct vcpu *v);
+void vmx_enable_interrupts(struct vcpu *v);
+void vmx_controls(struct vmx *x, u32 primary);
+
+void vmx_reset(struct vmx *x);                                        /* vmx_state.c: the power-up state */
+void vmx_get(const struct vcpu *v, u32 groups, struct cb_state *out);
+void vmx_put(struct vcpu *v, u32 groups, const struct cb_state *in);
+
+const char *vmx_reason_insn(u64 error);                               /* vmx_reason.c: what the manual calls it */
+const char *vmx_reason_entry(u32 reason, u64 qualification);
+#endif
+
+#endif
