@@ -184,3 +184,140 @@ Test(tlb, no_tags_always_flush)
         cr_assert_eq(choice.tag, 0);
     }
 }
+
+/*
+ * VT-x (SDM 3C, 29.4.1): what was found through an extended page table alone is tagged with the table's address,
+ * what was found through a guest's page table and it, with the vCPU's tag and that address. A table's address may
+ * have been another space's before.
+ */
+#define ROOTS 3u
+#define VCPUS 6u /* two for each space */
+
+struct guest_space {
+    u64 identity, generation;
+    u64 page[PAGES];
+};
+
+struct guest {
+    u64 identity, flushes;
+    u32 root;
+    u32 at[PAGES];        /* its own page table: guest-virtual to guest-physical */
+    u32 tag_hint[CPUS], space_hint[CPUS];
+};
+
+static struct guest_space spaces[ROOTS];
+static struct guest guests[VCPUS];
+static struct {
+    struct tlb_tags tags, spaces;
+    u32 current, tag;
+    u64 physical[ROOTS][PAGES];
+    u64 combined[TAGS][ROOTS][PAGES];
+} vmx_cpus[CPUS];
+
+static void vmx_enter_model(u32 cpu_id, u32 number)
+{
+    __typeof__(&vmx_cpus[0]) c = &vmx_cpus[cpu_id];
+    struct guest *g = &guests[number];
+    struct guest_space *s = &spaces[g->root];
+    struct tlb_choice choice = tlb_enter(&c->tags, g->identity, s->generation + g->flushes, &g->tag_hint[cpu_id],
+                                         NULL);
+
+    c->current = number;
+    c->tag = choice.tag;
+    if (choice.flush) /* INVVPID, or no tags at all */
+        memset(c->combined[choice.tag], 0, sizeof(c->combined[choice.tag]));
+    if (tlb_enter(&c->spaces, s->identity, s->generation, &g->space_hint[cpu_id], NULL).flush) { /* INVEPT */
+        memset(c->physical[g->root], 0, sizeof(c->physical[g->root]));
+        for (u32 tag = 0; tag < TAGS; tag++)
+            memset(c->combined[tag][g->root], 0, sizeof(c->combined[tag][g->root]));
+    }
+}
+
+static void vmx_enter_all(void)
+{
+    for (u32 i = 0; i < CPUS; i++)
+        vmx_enter_model(i, vmx_cpus[i].current);
+}
+
+static void vmx_access(u32 cpu_id, u32 page)
+{
+    __typeof__(&vmx_cpus[0]) c = &vmx_cpus[cpu_id];
+    const struct guest *g = &guests[c->current];
+    u64 *combined = &c->combined[c->tag][g->root][page], *physical = &c->physical[g->root][g->at[page]];
+    u64 now = spaces[g->root].page[g->at[page]];
+
+    if (!*combined) {
+        if (!*physical)
+            *physical = now;
+        *combined = *physical;
+    }
+    cr_assert_eq(*combined, now, "CPU %u, vCPU %u, page %u: stale translation", cpu_id, c->current, page);
+}
+
+/* The space dies, and its table's page becomes another space's, with new vCPUs. */
+static void vmx_replace(u32 root)
+{
+    spaces[root] = (struct guest_space){ .identity = tlb_identity() };
+    for (u32 i = 0; i < VCPUS; i++) {
+        if (guests[i].root == root)
+            guests[i] = (struct guest){ .identity = tlb_identity(), .root = root };
+    }
+    vmx_enter_all();
+}
+
+static void vmx_model_run(u32 tag_count, u32 space_count)
+{
+    memset(vmx_cpus, 0, sizeof(vmx_cpus));
+    for (u32 i = 0; i < VCPUS; i++)
+        guests[i] = (struct guest){ .identity = tlb_identity(), .root = i % ROOTS };
+    for (u32 i = 0; i < ROOTS; i++)
+        spaces[i] = (struct guest_space){ .identity = tlb_identity() };
+    for (u32 i = 0; i < CPUS; i++) {
+        tlb_init(&vmx_cpus[i].tags, tag_count ? 1 : 0, tag_count);
+        tlb_init(&vmx_cpus[i].spaces, 0, space_count);
+    }
+    vmx_enter_all();
+    for (unsigned n = 0; n < 200000; n++) {
+        u32 cpu_id = (u32)fake_below(CPUS), number = (u32)fake_below(VCPUS), page = (u32)fake_below(PAGES);
+        struct guest_space *s = &spaces[number % ROOTS];
+
+        switch (fake_below(10)) {
+        case 0: /* space_unmap() */
+            s->page[page] = 0;
+            s->generation++;
+            vmx_enter_all();
+            break;
+        case 1:
+            if (!s->page[page])
+                s->page[page] = ++last_value;
+            break;
+        case 2: /* the guest changes its page table, and flushes */
+            guests[number].at[page] = (u32)fake_below(PAGES);
+            guests[number].flushes++;
+            vmx_enter_all();
+            break;
+        case 3:
+        case 4: vmx_enter_model(cpu_id, number); break;
+        case 5:
+            if (n % 50 == 0)
+                vmx_replace(number % ROOTS);
+            break;
+        default: vmx_access(cpu_id, page); break;
+        }
+    }
+}
+
+Test(tlb, model_of_vmx)
+{
+    vmx_model_run(7, TLB_TAGS_MAX);
+}
+
+Test(tlb, model_of_vmx_with_few_tags)
+{
+    vmx_model_run(3, 2);
+}
+
+Test(tlb, model_of_vmx_without_tags)
+{
+    vmx_model_run(0, TLB_TAGS_MAX);
+}
