@@ -417,6 +417,8 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit,$(t))))
 .PHONY: unit
 unit: $(UNIT_TESTS:%=$(B)/unit/%/test) ## build and run the unit tests
 	$(Q)for t in $(UNIT_TESTS); do echo "  UNIT    $$t"; $(B)/unit/$$t/test || exit 1; done
+	@echo "  UNIT    bench"
+	$(Q)tests/bench/test_results.py
 
 # ---- Dumps ---------------------------------------------------------------------------------------------------
 
@@ -455,7 +457,7 @@ ISOS := \
 ISO_LINUX := console=$(CONSOLE) vmm=$(VMM) bzImage=$(BZIMAGE) initramfs=$(INITRAMFS)
 ISO_calltest := console=$(CONSOLE) calltest=$(B)/tests/guest/calltest.elf
 ISO_calltest_VIDEO := text
-ISO_ipcguest := console=$(CONSOLE) vmm=$(VMM) guest=$(BENCHGUEST)
+ISO_ipcguest := console=$(CONSOLE) echo=$(ECHO) vmm=$(VMM) guest=$(BENCHGUEST)
 ISO_ipcguest_VIDEO := text
 ISO_ipcnative := console=$(CONSOLE) native=$(B)/tests/bench/native.elf
 ISO_ipcnative_VIDEO := text
