@@ -177,7 +177,11 @@ GUEST_calltest := \
 	tests/guest/calltest/ipc.c \
 	tests/guest/calltest/memory.c \
 	tests/guest/calltest/objects.c \
+	tests/guest/calltest/probe.S \
+	tests/guest/calltest/remote.c \
 	tests/guest/calltest/time.c \
+	tests/guest/calltest/vcpu.c \
+	tests/guest/calltest/ways.c \
 
 # Benchmarks: bootable workloads of their own, build/tests/bench/NAME.elf.
 BENCH_TASKS := \

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Runs all tests of calltest/calltest.h; with bootargs, only those whose name contains that text. */
+/*
+ * Runs all tests of calltest/calltest.h, those of IPC in several ways; with bootargs, only those whose name contains
+ * that text.
+ */
 #include "calltest/calltest.h"
 
 #include <libfdt.h>
@@ -13,12 +16,19 @@ uint32_t test_frame;
 static const struct {
     const char *name;
     void (*run)(void);
+    bool ipc;      /* in each way */
+    bool two_cpus;
 } tests[] = {
-#define TEST_ROW(name) {#name, test_##name},
+#define TEST_ROW(name) {#name, test_##name, false, false},
+#define IPC_TEST_ROW(name) {#name, test_##name, true, false},
+#define REMOTE_TEST_ROW(name) {#name, test_##name, false, true},
+    IPC_TESTS(IPC_TEST_ROW)
+    REMOTE_TESTS(REMOTE_TEST_ROW)
     TESTS(TEST_ROW)
 };
 
-static const char *running;
+static char running[64];
+static uint32_t passed, wrong;
 static bool failed;
 static uint32_t scratch_base, scratch_used;
 static struct thread *threads[THREADS];
@@ -195,15 +205,26 @@ static void clean_up(void)
     space_used = 0;
 }
 
-static bool run(uint32_t index)
+static void run(uint32_t index, enum way how)
 {
-    running = tests[index].name;
+    way_begin(how);
+    if (tests[index].ipc)
+        snprintf(running, sizeof(running), "%s (%s)", tests[index].name, way_name(how));
+    else
+        snprintf(running, sizeof(running), "%s", tests[index].name);
+    if ((tests[index].two_cpus || how == WAY_REMOTE) && !test_has_two_cpus()) {
+        print("test %s: left out: there is only one CPU\n", running);
+        return;
+    }
     failed = false;
     tests[index].run();
     clean_up();
+    if (failed)
+        wrong++;
+    else
+        passed++;
     if (!failed)
         print("test %s: ok\n", running);
-    return !failed;
 }
 
 /* Has the slots' pages made now, so that the tests can compare what is left in the account. */
@@ -227,8 +248,6 @@ static const char *filter(const struct cb_task_info *info)
 void task_main(const struct cb_task_info *info)
 {
     const char *only = filter(info);
-    uint32_t passed = 0, wrong = 0;
-
     scratch_base = sel_alloc_range(SCRATCH);
     touch_scratch();
     space = pages_space(SPACE_PAGES * CB_PAGE_SIZE, 0x200000);
@@ -238,10 +257,8 @@ void task_main(const struct cb_task_info *info)
     for (uint32_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
         if (strstr(tests[i].name, only) == NULL)
             continue;
-        if (run(i))
-            passed++;
-        else
-            wrong++;
+        for (enum way how = WAY_PLAIN; how < (tests[i].ipc ? WAYS : WAY_PLAIN + 1); how++)
+            run(i, how);
     }
     print("calltest: %u passed, %u failed\n", passed, wrong);
     if (wrong)

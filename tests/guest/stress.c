@@ -196,9 +196,16 @@ static void work(void *argument)
 
 static struct thread *workers[WORKERS_MAX];
 
+static void recall_all(const struct thread *worker)
+{
+    (void)!cb_recall(worker->sel);
+    for (uint32_t i = 0; i < EACH; i++)
+        (void)!cb_recall(sel_of(HANDLER, i));
+}
+
 /*
- * Watches that all workers get on. One that has not done so since the last look is recalled: calls that go round in a
- * circle between CPUs end only so.
+ * Watches that all workers get on. If one has not done so since the last look, it is recalled, and so are all
+ * handlers: calls that go round in a circle between CPUs end only so.
  */
 static bool watch(uint64_t until)
 {
@@ -207,12 +214,12 @@ static bool watch(uint64_t until)
     for (uint32_t i = 0; i < cpus; i++)
         when[i] = clock_tsc();
     while (clock_tsc() < until) {
-        thread_sleep_us(10000);
+        thread_sleep_us(3000);
         for (uint32_t i = 0; i < cpus; i++) {
             if (done[i] != seen[i])
                 when[i] = clock_tsc();
             else
-                (void)!cb_recall(workers[i]->sel);
+                recall_all(workers[i]);
             seen[i] = done[i];
             if (clock_tsc() - when[i] > clock_ticks(PATIENCE_MS * 1000)) {
                 print("stress: the worker on CPU %u is stuck %s\n", i, doing[i]);
@@ -270,7 +277,7 @@ static bool round_run(uint64_t us)
     for (uint64_t until = clock_in(PATIENCE_MS * 1000); ok && !all_done() && clock_tsc() < until;) {
         thread_sleep_us(1000);
         for (uint32_t i = 0; i < cpus; i++)
-            (void)!cb_recall(workers[i]->sel);
+            recall_all(workers[i]);
     }
     if (ok && !all_done()) {
         for (uint32_t i = 0; i < cpus; i++)

@@ -26,7 +26,17 @@ static void caller(void *argument)
     struct cb_args message = {.a1 = 1};
 
     (void)argument;
-    now.status = cb_call(now.portal, &message);
+    now.status = way_call(now.portal, &message);
+    now.returned++;
+}
+
+/* The same, when the handler is busy with the first one. */
+static void caller_queued(void *argument)
+{
+    struct cb_args message = {.a1 = 1};
+
+    (void)argument;
+    now.status = way_call_queued(now.portal, &message);
     now.returned++;
 }
 
@@ -35,8 +45,8 @@ static struct thread *begin(struct thread **handler)
 {
     now.entered = now.returned = 0;
     now.gate = test_event();
-    *handler = test_handler(CPU_MAIN, hold, NULL);
-    now.portal = *handler ? test_portal(*handler, 0, 0) : 0;
+    *handler = way_handler(hold);
+    now.portal = *handler ? way_portal(*handler, 0) : 0;
     struct thread *thread = now.portal && now.gate ? test_thread(CPU_MAIN, PRIORITY_MID, caller, NULL) : NULL;
 
     if (thread && test_await(&now.entered, 1))
@@ -58,7 +68,7 @@ void test_abort_recall(void)
     CHECK(test_await(&now.returned, 1));
     CHECK_STATUS(now.status, STATUS(ABORTED, 0));
     CHECK_OK(cb_signal(now.gate));
-    CHECK_OK(cb_call(now.portal, &message));
+    CHECK_OK(way_call(now.portal, &message));
     CHECK_EQUAL(now.entered, 2);
     CHECK_EQUAL(now.returned, 1);
     /* Whoever is not blocked takes no notice. */
@@ -105,7 +115,7 @@ void test_abort_queued(void)
 
     if (thread == NULL)
         return;
-    struct thread *second = test_thread(CPU_MAIN, PRIORITY_MID, caller, NULL);
+    struct thread *second = test_thread(CPU_MAIN, PRIORITY_MID, caller_queued, NULL);
 
     CHECK(second);
     CHECK(test_settle(CPU_MAIN));
@@ -132,10 +142,10 @@ static void call_oneself(uint64_t badge, struct cb_args *message)
 /* A handler that calls its own portal blocks itself and its caller, but nobody else. */
 void test_abort_self_call(void)
 {
-    struct thread *handler = test_handler(CPU_MAIN, call_oneself, NULL);
+    struct thread *handler = way_handler(call_oneself);
 
     now.entered = now.returned = 0;
-    now.portal = handler ? test_portal(handler, 0, 0) : 0;
+    now.portal = handler ? way_portal(handler, 0) : 0;
     CHECK(now.portal);
     struct thread *thread = test_thread(CPU_MAIN, PRIORITY_MID, caller, NULL);
 

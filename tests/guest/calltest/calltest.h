@@ -13,12 +13,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TESTS(X)                                                                     \
-    X(null) X(unknown_calls) X(guest_calls) X(undefined_flags)                       \
+/* These run in several ways: see ways.c. */
+#define IPC_TESTS(X)                                                                 \
     X(call_words) X(call_utcb) X(call_badge) X(call_bad_info) X(call_rights)         \
-    X(call_other_cpu) X(call_nested) X(call_items) X(call_items_refused)             \
-    X(call_counters) X(reply_refused) X(reply_bad_info)                              \
-    X(abort_recall) X(abort_portal) X(abort_handler) X(abort_queued) X(abort_self_call) \
+    X(call_nested) X(call_items) X(call_items_refused) X(call_scrubbed)              \
+    X(call_counters) X(reply_bad_info) X(reply_groups)                               \
+    X(abort_recall) X(abort_portal) X(abort_handler) X(abort_queued) X(abort_self_call)
+/* These need two CPUs. */
+#define REMOTE_TESTS(X)                                                              \
+    X(remote_bind) X(remote_priority) X(remote_sched) X(remote_portal)               \
+    X(remote_fault) X(remote_domain) X(remote_circle) X(remote_turns)                \
+    X(remote_donation) X(remote_helping) X(remote_vcpu) X(remote_vcpu_recall)
+#define TESTS(X)                                                                     \
+    X(null) X(unknown_calls) X(guest_calls) X(undefined_flags) X(reply_refused)      \
     X(event_bits) X(event_poll) X(event_timeout) X(event_rights) X(event_badges)     \
     X(event_two_waiters) X(event_recall) X(event_destroy) X(event_cpus)              \
     X(account_create) X(account_of_ram) X(account_exhaust) X(account_destroy)        \
@@ -35,6 +42,8 @@
     X(irq) X(ioport) X(log)
 
 #define TEST_DECLARE(name) void test_##name(void);
+IPC_TESTS(TEST_DECLARE)
+REMOTE_TESTS(TEST_DECLARE)
 TESTS(TEST_DECLARE)
 
 #define PRIORITY_LOW 10u
@@ -90,6 +99,22 @@ void test_thread_end(struct thread *thread);
 
 /* A portal to a handler, at a scratch selector; 0 if that is refused, with a message. */
 uint32_t test_portal(const struct thread *handler, uint64_t badge, uint32_t groups);
+
+/* Ways of a call (ways.c). */
+enum way { WAY_PLAIN, WAY_ITEM, WAY_BUSY, WAY_REMOTE, WAYS };
+const char *way_name(enum way which);
+void way_begin(enum way which); /* before a test */
+
+/* For the tests in IPC_TESTS: a handler, portals to it (0: refused, with a message), and calls. */
+struct thread *way_handler(thread_handler_fn *serve);
+uint32_t way_portal(const struct thread *handler, uint64_t badge);
+uint32_t way_portal_at(const struct thread *handler, uint64_t entry, uint64_t badge);
+uint32_t way_derive(uint32_t portal, uint32_t rights);
+uint64_t way_call(uint32_t portal, struct cb_args *message);
+uint64_t way_call_queued(uint32_t portal, struct cb_args *message); /* the test keeps the handler busy itself */
+bool way_prepare(uint32_t portal);                                  /* for a call that the test makes itself */
+uint32_t way_occupations(const struct thread *handler); /* how many calls it has got that are not the test's */
+extern enum way way;
 
 /* A new event at a scratch selector, and a derived one; 0 if that is refused, with a message. */
 uint32_t test_event(void);

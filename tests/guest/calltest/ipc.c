@@ -25,9 +25,9 @@ static void echo(uint64_t badge, struct cb_args *message)
 
 static uint32_t echo_portal(uint64_t badge)
 {
-    struct thread *handler = test_handler(CPU_MAIN, echo, NULL);
+    struct thread *handler = way_handler(echo);
 
-    return handler ? test_portal(handler, badge, 0) : 0;
+    return handler ? way_portal(handler, badge) : 0;
 }
 
 void test_call_words(void)
@@ -38,7 +38,7 @@ void test_call_words(void)
     CHECK(portal);
     for (uint64_t i = 0; i < 1000; i++) {
         message = (struct cb_args){i, 2 * i, 3 * i, UINT64_MAX - i, 0};
-        CHECK_OK(cb_call(portal, &message));
+        CHECK_OK(way_call(portal, &message));
         CHECK_EQUAL(message.a1, i + 1);
         CHECK_EQUAL(message.a2, 2 * i + 1);
         CHECK_EQUAL(message.a3, 3 * i + 1);
@@ -58,7 +58,7 @@ void test_call_utcb(void)
 
         for (uint32_t i = 0; i < CB_UTCB_WORDS; i++)
             words[i] = i + 1000;
-        CHECK_OK(cb_call(portal, &message));
+        CHECK_OK(way_call(portal, &message));
         CHECK_EQUAL(message.a5, CB_INFO(count, 0, 0));
         for (uint32_t i = 0; i < CB_UTCB_WORDS; i++)
             CHECK_EQUAL(words[i], i < count ? count - 1 - i + 1000 : i + 1000);
@@ -67,15 +67,15 @@ void test_call_utcb(void)
 
 void test_call_badge(void)
 {
-    struct thread *handler = test_handler(CPU_MAIN, echo, NULL);
+    struct thread *handler = way_handler(echo);
     struct cb_args first = {0}, second = {0};
 
     CHECK(handler);
-    uint32_t portal = test_portal(handler, 500, 0), other = test_portal(handler, 1ull << 63, 0);
+    uint32_t portal = way_portal(handler, 500), other = way_portal(handler, 1ull << 63);
 
     CHECK(portal && other);
-    CHECK_OK(cb_call(portal, &first));
-    CHECK_OK(cb_call(other, &second));
+    CHECK_OK(way_call(portal, &first));
+    CHECK_OK(way_call(other, &second));
     CHECK_EQUAL(first.a4, 501);
     CHECK_EQUAL(second.a4, (1ull << 63) + 1);
 }
@@ -92,7 +92,7 @@ void test_call_bad_info(void)
     for (uint32_t i = 0; i < sizeof(infos) / sizeof(*infos); i++) {
         struct cb_args message = {1, 2, 3, 4, infos[i]};
 
-        CHECK_STATUS(cb_call(portal, &message), STATUS(BAD_PARAM, 5));
+        CHECK_STATUS(way_call(portal, &message), STATUS(BAD_PARAM, 5));
     }
 }
 
@@ -102,38 +102,22 @@ void test_call_rights(void)
     uint32_t portal = echo_portal(0), event = test_event();
 
     CHECK(portal && event);
-    uint32_t weak = test_derive(portal, CB_RIGHTS_ALL & ~CB_RIGHT_CALL, 0);
-    uint32_t just = test_derive(portal, CB_RIGHT_CALL, 0);
+    uint32_t weak = way_derive(portal, CB_RIGHTS_ALL & ~CB_RIGHT_CALL);
+    uint32_t just = way_derive(portal, CB_RIGHT_CALL);
 
     CHECK(weak && just);
-    CHECK_STATUS(cb_call(weak, &message), STATUS(BAD_RIGHT, 0));
-    CHECK_STATUS(cb_call(event, &message), STATUS(BAD_CAP, 0));
-    CHECK_STATUS(cb_call(NO_CAP, &message), STATUS(BAD_CAP, 0));
-    CHECK_STATUS(cb_call(0, &message), STATUS(BAD_CAP, 0));
-    CHECK_OK(cb_call(just, &message));
-}
-
-void test_call_other_cpu(void)
-{
-    struct cb_args message = {0};
-
-    if (!test_has_two_cpus())
-        return;
-    struct thread *handler = test_handler(test_other_cpu(), echo, NULL);
-    uint32_t portal = handler ? test_portal(handler, 0, 0) : 0;
-
-    CHECK(portal);
-    CHECK_STATUS(cb_call(portal, &message), STATUS(BAD_CPU, 0));
-    CHECK_OK(thread_handler_serve(handler, PRIORITY_MID));
-    CHECK_OK(cb_call(portal, &message));
-    CHECK_EQUAL(message.a4, 1);
+    CHECK_STATUS(way_call(weak, &message), STATUS(BAD_RIGHT, 0));
+    CHECK_STATUS(way_call(event, &message), STATUS(BAD_CAP, 0));
+    CHECK_STATUS(way_call(NO_CAP, &message), STATUS(BAD_CAP, 0));
+    CHECK_STATUS(way_call(0, &message), STATUS(BAD_CAP, 0));
+    CHECK_OK(way_call(just, &message));
 }
 
 /* Calls on through the portal in word 1, one level less deep. */
 static void forward(uint64_t badge, struct cb_args *message)
 {
     uint32_t next = (uint32_t)message->a2;
-    uint64_t status = cb_call(next, message);
+    uint64_t status = way_call(next, message);
 
     (void)badge;
     if (status != CB_OK)
@@ -142,12 +126,12 @@ static void forward(uint64_t badge, struct cb_args *message)
 
 void test_call_nested(void)
 {
-    struct thread *handler = test_handler(CPU_MAIN, forward, NULL);
-    uint32_t inner = echo_portal(7), outer = handler ? test_portal(handler, 0, 0) : 0;
+    struct thread *handler = way_handler(forward);
+    uint32_t inner = echo_portal(7), outer = handler ? way_portal(handler, 0) : 0;
     struct cb_args message = {41, inner, 3, 4, 0};
 
     CHECK(inner && outer);
-    CHECK_OK(cb_call(outer, &message));
+    CHECK_OK(way_call(outer, &message));
     CHECK_EQUAL(message.a1, 42);
     CHECK_EQUAL(message.a4, 12);
 }
@@ -167,8 +151,8 @@ static void take_items(uint64_t badge, struct cb_args *message)
 
 void test_call_items(void)
 {
-    struct thread *handler = test_handler(CPU_MAIN, take_items, NULL);
-    uint32_t portal = handler ? test_portal(handler, 0, 0) : 0, event = test_event(), window = scratch_range(3);
+    struct thread *handler = way_handler(take_items);
+    uint32_t portal = handler ? way_portal(handler, 0) : 0, event = test_event(), window = scratch_range(3);
     struct cb_utcb *utcb = thread_utcb();
     struct cb_args message = {.a1 = 1, .a5 = CB_INFO(0, 2, 0)};
     uint64_t bits = 0;
@@ -181,7 +165,7 @@ void test_call_items(void)
     utcb->window_count = 1;
     utcb->items[0] = (struct cb_item){event, CB_RIGHT_SIGNAL, 0x10, 0};
     utcb->items[1] = (struct cb_item){test_frame, CB_RIGHT_READ, 3, 2};
-    CHECK_OK(cb_call(portal, &message));
+    CHECK_OK(way_call(portal, &message));
     utcb->window_count = 0;
     CHECK_EQUAL(items_delivered, 3);
     CHECK_EQUAL(utcb->delivered, 1);
@@ -200,8 +184,8 @@ void test_call_items(void)
 
 void test_call_items_refused(void)
 {
-    struct thread *handler = test_handler(CPU_MAIN, take_items, NULL);
-    uint32_t portal = handler ? test_portal(handler, 0, 0) : 0, event = test_event(), window = scratch_range(6);
+    struct thread *handler = way_handler(take_items);
+    uint32_t portal = handler ? way_portal(handler, 0) : 0, event = test_event(), window = scratch_range(6);
     uint32_t mapping = scratch();
     struct cb_utcb *utcb = thread_utcb();
     struct cb_args message = {.a1 = 0, .a5 = CB_INFO(0, 6, 0)};
@@ -217,7 +201,7 @@ void test_call_items_refused(void)
     utcb->items[3] = (struct cb_item){event, CB_RIGHTS_ALL, 0, 0};
     utcb->items[4] = (struct cb_item){event, CB_RIGHT_WAIT, 0, 0};
     utcb->items[5] = (struct cb_item){event, CB_RIGHTS_ALL, 0, 0}; /* outside of the window */
-    CHECK_OK(cb_call(portal, &message));
+    CHECK_OK(way_call(portal, &message));
     CHECK_EQUAL(items_delivered, 1u << 4);
     CHECK_EQUAL(test_type(window), CB_TYPE_NULL);
     CHECK_EQUAL(test_type(window + 2), CB_TYPE_NULL);
@@ -226,8 +210,8 @@ void test_call_items_refused(void)
 
 void test_call_counters(void)
 {
-    struct thread *handler = test_handler(CPU_MAIN, echo, NULL);
-    uint32_t portal = handler ? test_portal(handler, 0, 0) : 0;
+    struct thread *handler = way_handler(echo);
+    uint32_t portal = handler ? way_portal(handler, 0) : 0;
     uint64_t before[5], after[5], served[5];
 
     CHECK(portal);
@@ -235,12 +219,12 @@ void test_call_counters(void)
     for (uint32_t i = 0; i < 10; i++) {
         struct cb_args message = {0};
 
-        CHECK_OK(cb_call(portal, &message));
+        CHECK_OK(way_call(portal, &message));
     }
     CHECK_OK(cb_counters(CB_TASK_SEL_THREAD, 0, after));
     CHECK_OK(cb_counters(handler->sel, 0, served));
     CHECK_EQUAL(after[0] - before[0], 10);
-    CHECK_EQUAL(served[1], 10);
+    CHECK_EQUAL(served[1] - way_occupations(handler), 10);
     CHECK_EQUAL(served[2], 0);
 }
 
@@ -260,12 +244,90 @@ static void reply_badly(uint64_t badge, struct cb_args *message)
 /* The runtime then replies with nothing in the UTCB. */
 void test_reply_bad_info(void)
 {
-    struct thread *handler = test_handler(CPU_MAIN, reply_badly, NULL);
-    uint32_t portal = handler ? test_portal(handler, 0, 0) : 0;
+    struct thread *handler = way_handler(reply_badly);
+    uint32_t portal = handler ? way_portal(handler, 0) : 0;
     struct cb_args message = {5, 6, 7, 8, 0};
 
     CHECK(portal);
-    CHECK_OK(cb_call(portal, &message));
+    CHECK_OK(way_call(portal, &message));
     CHECK_EQUAL(message.a5, 0);
-    CHECK_OK(cb_call(portal, &message));
+    CHECK_OK(way_call(portal, &message));
+}
+
+static volatile uint64_t refusal;
+
+static void reply_with_groups(uint64_t badge, struct cb_args *message)
+{
+    struct cb_args reply = {.a5 = CB_INFO(0, 0, CB_GROUP_RIP)};
+
+    (void)badge;
+    refusal = cb_reply(&reply);
+    message->a1++;
+    message->a5 = 0;
+}
+
+/* State groups are for the replies to exits and exceptions. A refused reply leaves the handler with its caller. */
+void test_reply_groups(void)
+{
+    struct cb_args message = {5, 6, 7, 8, 0};
+    struct thread *handler = way_handler(reply_with_groups);
+    uint32_t portal = handler ? way_portal(handler, 0) : 0;
+
+    CHECK(portal);
+    refusal = CB_OK;
+    CHECK_OK(way_call(portal, &message));
+    CHECK_STATUS(refusal, STATUS(BAD_PARAM, 5));
+    CHECK_EQUAL(message.a1, 6);
+}
+
+/* ---- Registers: probe.S ---- */
+
+struct probe_regs {
+    uint64_t rax, rcx, rdx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15, rflags;
+};
+#define PROBE_REGS (sizeof(struct probe_regs) / 8)
+#define PROBE_SECRET 0x5ec7e7ca11e75ec7ull
+#define PROBE_REPLY_SECRET 0x5ec7e7a45e7e75ecull
+#define PROBE_FLAGS 0xcd5u /* arithmetic, direction */
+
+void probe_call(uint64_t word, uint64_t info, uint64_t secret, struct probe_regs *after);
+void probe_entry(void);
+extern struct probe_regs probe_seen;
+extern uint64_t probe_reply_info, probe_reply_secret;
+struct probe_regs probe_seen;
+uint64_t probe_reply_info, probe_reply_secret = PROBE_REPLY_SECRET;
+
+static uint32_t probe_find(const struct probe_regs *regs, uint64_t secret)
+{
+    const uint64_t *all = (const uint64_t *)(const void *)regs;
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < PROBE_REGS; i++)
+        found += all[i] == secret;
+    return found;
+}
+
+/* Nothing but the message goes from one side to the other, in either direction. */
+void test_call_scrubbed(void)
+{
+    struct thread *handler = way_handler(echo);
+    uint32_t portal = handler ? way_portal_at(handler, (uint64_t)probe_entry, 77) : 0;
+    uint64_t info = CB_INFO(2, way == WAY_ITEM, 0);
+    struct probe_regs after = {0};
+
+    CHECK(portal);
+    probe_reply_info = info;
+    handler->utcb->items[0] = thread_utcb()->items[0] = (struct cb_item){.sel = CB_SEL_NULL};
+    CHECK(way_prepare(portal));
+    probe_call(CB_CALL_WORD(CB_CALL_call, 0, portal), info, PROBE_SECRET, &after);
+    CHECK_EQUAL(probe_seen.rdi, 77);
+    CHECK(probe_seen.rsi == 1 && probe_seen.rdx == 2 && probe_seen.r8 == 3 && probe_seen.r9 == 4);
+    CHECK_EQUAL(probe_seen.r10, info);
+    CHECK_EQUAL(probe_find(&probe_seen, PROBE_SECRET), 0);
+    CHECK_EQUAL(probe_seen.rflags & PROBE_FLAGS, 0);
+    CHECK_OK(after.rax);
+    CHECK(after.rsi == 1 && after.rdx == 2 && after.r8 == 3 && after.r9 == 4);
+    CHECK_EQUAL(after.r10, info);
+    CHECK_EQUAL(probe_find(&after, PROBE_REPLY_SECRET), 0);
+    CHECK_EQUAL(after.rflags & PROBE_FLAGS, 0);
 }

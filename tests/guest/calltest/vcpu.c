@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A vCPU that makes one hypercall in real mode: a call to a handler on another CPU. */
+#include "calltest.h"
+
+#include <string.h>
+
+#define GUEST_EVENT_PAGE 0x100000u
+#define GUEST_PORTAL 16u
+#define SEGMENT_CODE 0x9bu
+#define SEGMENT_DATA 0x93u
+#define SEGMENT_TSS 0x8bu
+#define SEGMENT_UNUSABLE 0x1000u
+#define CR0_ET 0x10u
+#define REGISTERS (CB_GROUP_ACDB | CB_GROUP_BSD | CB_GROUP_R8_R15 | CB_GROUP_RIP)
+
+static const uint8_t code_svm[] = {0x0f, 0x01, 0xd9, 0xf4}; /* vmmcall; hlt */
+static const uint8_t code_vmx[] = {0x0f, 0x01, 0xc1, 0xf4}; /* vmcall; hlt */
+
+static volatile uint32_t entered, recalled, halted;
+static volatile uint64_t result, words[4], halt_rip;
+static uint32_t gate;
+
+static uint32_t start(struct cb_state *state)
+{
+    const struct cb_segment data = {0, SEGMENT_DATA, 0xffff, 0};
+
+    memset(state, 0, sizeof(*state));
+    state->rdi = CB_CALL_WORD(CB_CALL_call, 0, GUEST_PORTAL);
+    state->rsi = 100;
+    state->rdx = 200;
+    state->r8 = 300;
+    state->r9 = 400;
+    state->r10 = CB_INFO(2, 0, 0);
+    state->rflags = 2;
+    state->cr0 = CR0_ET;
+    state->dr6 = 0xffff0ff0;
+    state->dr7 = 0x400;
+    state->cs = (struct cb_segment){0, SEGMENT_CODE, 0xffff, 0};
+    state->ss = state->ds = state->es = state->fs = state->gs = data;
+    state->tr = (struct cb_segment){0, SEGMENT_TSS, 0xffff, 0};
+    state->ldtr.attr = SEGMENT_UNUSABLE;
+    state->upcall_vector = 32;
+    state->ctrl = CB_CTRL_HLT;
+    state->xcr0 = 1;
+    return CB_GROUPS_VCPU;
+}
+
+/* The badge is the exit's class. */
+static void vmm(uint64_t badge, struct cb_args *message)
+{
+    struct cb_state *state = (struct cb_state *)thread_utcb()->words;
+    uint64_t bits;
+
+    message->a5 = 0;
+    if (badge == CB_EXIT_START) {
+        message->a5 = CB_INFO(0, 0, start(state));
+    } else if (badge == CB_EXIT_RECALL) {
+        recalled++;
+    } else {
+        result = state->rax;
+        words[0] = state->rsi;
+        words[1] = state->rdx;
+        words[2] = state->r8;
+        words[3] = state->r9;
+        halt_rip = state->rip;
+        halted = 1;
+        (void)!cb_wait(thread_self()->event, 0, CB_DEADLINE_NONE, &bits);
+    }
+}
+
+/* Word 0 plus 1, ... ; with a gate, only when that opens. */
+static void serve(uint64_t badge, struct cb_args *message)
+{
+    uint64_t bits;
+
+    (void)badge;
+    entered++;
+    if (gate)
+        (void)!cb_wait(gate, 0, CB_DEADLINE_NONE, &bits);
+    message->a1++;
+    message->a2++;
+    message->a3++;
+    message->a4++;
+}
+
+/* The selector of a vCPU that calls `portal` when it runs, and then halts; 0, with a message, if anything fails. */
+static uint32_t make(uint32_t portal)
+{
+    uint32_t guest = scratch(), vcpu = scratch(), sched = scratch();
+    uint64_t view = test_space(1);
+    struct thread *handler = test_handler(CPU_MAIN, vmm, NULL);
+    uint64_t status = cb_domain_create(CB_TASK_SEL_ACCOUNT, CB_DOMAIN_GUEST, guest);
+
+    if (status == CB_OK)
+        status = cb_map(test_frame, CB_MAP_READ | CB_MAP_WRITE, scratch(), CB_SELF, view, 0, 1);
+    if (status == CB_OK)
+        memcpy((void *)view, task_info()->features & CB_FEATURE_SVM ? code_svm : code_vmx, sizeof(code_svm));
+    if (status == CB_OK)
+        status = cb_map(test_frame, CB_MAP_READ | CB_MAP_EXEC, GUEST_PORTAL + 1, guest, 0, 0, 1);
+    if (status == CB_OK)
+        status = cb_derive(portal, GUEST_PORTAL, guest, CB_RIGHT_CALL, 0, 0);
+    if (status == CB_OK)
+        status = cb_vcpu_create(CB_TASK_SEL_ACCOUNT, vcpu, guest, CPU_MAIN, 0, GUEST_EVENT_PAGE);
+    for (uint32_t class = 0; status == CB_OK && handler && class < CB_EXIT_COUNT; class++) {
+        uint32_t exit = test_portal(handler, class, class == CB_EXIT_START ? CB_GROUPS_VCPU : REGISTERS);
+
+        status = cb_vcpu_exit(vcpu, class, exit);
+    }
+    if (status == CB_OK)
+        status = cb_sched_create(CB_TASK_SEL_ACCOUNT, sched, CPU_MAIN, PRIORITY_MID, 10 * MS, 10 * MS);
+    if (status == CB_OK)
+        status = cb_sched_bind(sched, vcpu);
+    return test_status(__FILE__, __LINE__, "making a vCPU", status, CB_OK) ? vcpu : 0;
+}
+
+static uint32_t begin(void)
+{
+    struct thread *handler = test_handler(test_other_cpu(), serve, NULL);
+    uint32_t portal = handler ? test_portal(handler, 0, 0) : 0;
+
+    entered = recalled = halted = 0;
+    if (portal && test_status(__FILE__, __LINE__, "serving", thread_handler_serve(handler, PRIORITY_MID), CB_OK))
+        return make(portal);
+    return 0;
+}
+
+void test_remote_vcpu(void)
+{
+    if (!(task_info()->features & (CB_FEATURE_SVM | CB_FEATURE_VMX)))
+        return;
+    gate = 0;
+    CHECK(begin());
+    CHECK(test_await(&halted, 1));
+    CHECK_OK(result);
+    CHECK(words[0] == 101 && words[1] == 201 && words[2] == 301 && words[3] == 401);
+    CHECK_EQUAL(halt_rip, 3);
+    CHECK_EQUAL(entered, 1);
+}
+
+/* The recalled vCPU leaves the call, tells its VMM, and then sees that the call was broken off. */
+void test_remote_vcpu_recall(void)
+{
+    if (!(task_info()->features & (CB_FEATURE_SVM | CB_FEATURE_VMX)))
+        return;
+    gate = test_event();
+    uint32_t vcpu = gate ? begin() : 0;
+
+    CHECK(vcpu);
+    CHECK(test_await(&entered, 1));
+    CHECK_OK(cb_recall(vcpu));
+    CHECK(test_await(&halted, 1));
+    CHECK_EQUAL(recalled, 1);
+    CHECK_STATUS(result, STATUS(ABORTED, 0));
+    CHECK_EQUAL(words[0], 100);
+    CHECK_EQUAL(halt_rip, 3);
+    CHECK_OK(cb_signal(gate));
+}
