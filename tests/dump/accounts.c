@@ -79,9 +79,9 @@ static void claim_tables(const struct account *payer, const u64 *table, unsigned
 static void claim_domain(const struct domain *d)
 {
     const struct account *a = d->obj.account;
-    const struct domain_cpu *cpus = dump_at(d->cpus, PAGE_SIZE);
+    const struct space_cpu *cpus = dump_at(d->space.cpus, PAGE_SIZE);
 
-    claim(a, d->cpus, PAGE_DATA);
+    claim(a, d->space.cpus, PAGE_DATA);
     claim(a, d->caps, PAGE_DATA);
     claim_tables(a, dump_at(d->caps, PAGE_SIZE), 4); /* its leaves are pages of the account, too */
     if (d->space.root) {

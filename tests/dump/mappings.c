@@ -168,7 +168,7 @@ static void top_table(const struct thing *t, const u64 *pml4, u32 cpu_id)
 static void check_domain(const struct thing *t)
 {
     const struct domain *d = (const struct domain *)(const void *)t->obj;
-    const struct domain_cpu *cpus = dump_at(d->cpus, PAGE_SIZE);
+    const struct space_cpu *cpus = dump_at(d->space.cpus, PAGE_SIZE);
 
     if (d->space.root)
         table(t->kernel, dump_at(d->space.root, PAGE_SIZE), d->space.levels, 0);

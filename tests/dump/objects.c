@@ -135,7 +135,7 @@ void check_objects(void)
 static const struct thing *chain_end(const struct thing *c)
 {
     for (u32 n = 0; n < CTX_WALK_MAX; n++) {
-        const struct thing *next = ctx_view(c)->callee ? thing_find(ctx_view(c)->callee) : NULL;
+        const struct thing *next = ctx_callee(ctx_view(c)) ? thing_find(ctx_callee(ctx_view(c))) : NULL;
 
         if (!next || !is_ctx(next))
             return c;
@@ -218,8 +218,6 @@ static void check_state(const struct thing *t)
     const struct ctx *c = ctx_view(t);
     bool handler = is_handler(t);
 
-    if (!!c->callee != (c->state == CTX_CALLING || c->state == CTX_HELPING))
-        bad("contexts", "%lx, in state %u, has%s somebody to wait for", t->kernel, c->state, c->callee ? "" : " not");
     if (t->in_waiters != (c->state == CTX_HELPING))
         bad("contexts", "%lx, in state %u, is on the lists of %u handlers", t->kernel, c->state, t->in_waiters);
     if (c->caller) {
