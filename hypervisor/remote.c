@@ -12,8 +12,8 @@
  *   SERVED -> REPLYING    B: h replies. From now on c belongs to B until REPLIED: it is in no list, an abort at A
  *                         finds the call as good as finished and does nothing
  *   REPLYING -> REPLIED   B has written the reply; then it posts
- *   QUEUED, SERVED -> LOST  B or whoever destroys the handler, its scheduling context or the portal: then a post; or
- *                         A: c is recalled or killed, and A knows what to do
+ *   QUEUED, SERVED -> LOST  whoever destroys the handler, its scheduling context or the portal, or B if h stops: then
+ *                         a post; or A itself, when c is recalled or killed
  *
  * What can meet:
  * - A recalls c while B copies its message: h begins all the same, without a caller, as if the recall had come just

@@ -17,7 +17,7 @@ enum remote_state {
     REMOTE_SERVED,   /* the handler works for it */
     REMOTE_REPLYING, /* the handler's CPU writes the reply into the caller: nothing breaks the call off any more */
     REMOTE_REPLIED,  /* over; the caller's CPU is about to hear of it */
-    REMOTE_LOST,     /* over: broken off from the handler's side, or by nobody's doing but the caller's own end */
+    REMOTE_LOST,     /* over: broken off */
 };
 
 /*
