@@ -165,7 +165,7 @@ static status_t call_bad(struct regs *r)
 #else
 #pragma GCC diagnostic ignored "-Woverride-init"
 #endif
-static status_t (*const call_table[CB_CALL_TABLE])(struct regs *) = {
+status_t (*const call_table[CB_CALL_TABLE])(struct regs *) = {
     [0 ... CB_CALL_TABLE - 1] = call_bad,
 #define CALL_HANDLER(number, name, type, right) [number] = HANDLER_##name,
     CB_CALLS(CALL_HANDLER)
@@ -177,7 +177,7 @@ bool call_dispatch(void)
 {
     struct ctx *c = cpu.current;
     struct regs *r = &c->regs;
-    status_t status = call_table[r->rdi % CB_CALL_TABLE](r);
+    status_t status = call_make(r);
 
     if (status & (CALL_AGAIN | CALL_BLOCKED_AGAIN))
         ctx_call_again(c);

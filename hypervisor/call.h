@@ -61,6 +61,13 @@ static inline struct domain *cpu_domain(void)
  */
 bool call_dispatch(void);
 
+/* The call's handler alone, and what call_dispatch() does with the status that it gives. */
+extern status_t (*const call_table[CB_CALL_TABLE])(struct regs *);
+static inline status_t call_make(struct regs *r)
+{
+    return call_table[r->rdi % CB_CALL_TABLE](r);
+}
+
 /*
  * The end of all create calls: the object's first capability, with all rights, into the reserved slot. tree_lock
  * held.

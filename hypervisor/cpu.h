@@ -41,6 +41,7 @@ struct cpu {
     u64 idle_here;           /* constant: CTX_CPU to CTX_LEFT of an idle handler of this CPU */
     u32 apic_id;             /* constant */
     u32 online;
+    u64 virt_physical;       /* constant: virt_ops: per-CPU data, for assembly */
     struct cpu *self;        /* constant: address valid on all CPUs */
     struct sched *sched;     /* running; NULL: none */
     u64 sched_since;         /* TSC when `sched` was last charged */

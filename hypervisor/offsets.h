@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What C defines and entry.S needs: places in structures, and numbers. Each is checked, in trap.c or beside its structure.
+ * What C defines and assembly needs: places in structures, and numbers. Each is checked, in trap.c, svm_run.c or beside its structure.
  */
 #ifndef OFFSETS_H
 #define OFFSETS_H
@@ -10,6 +10,7 @@
 #define CPU_HAZARDS 8
 #define CPU_HOME 16
 #define CPU_IDLE_HERE 24
+#define CPU_VIRT_PHYSICAL 40
 
 /* struct ctx; from CTX_CPU on, eight bytes that are compared and written together. */
 #define CTX_HOME 224

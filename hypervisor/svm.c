@@ -90,6 +90,7 @@ static bool svm_cpu_init(void)
     __asm__ volatile("vmsave %%rax" : : "a"(physical(s->host)) : "memory");
     tlb_init(&cpu.asids, 1, cpuid(SVM_CPUID, 0).ebx - 1);
     cpu.virt = s;
+    cpu.virt_physical = physical(s->host);
     return true;
 }
 
@@ -121,6 +122,7 @@ static bool svm_vcpu_init(struct vcpu *v)
     vmcb->nested_cr3 = physical(v->ctx.domain->space.root);
     svm_reset(vmcb);
     v->hw = vmcb;
+    v->hw_physical = physical(vmcb);
     return true;
 }
 

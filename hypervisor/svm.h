@@ -44,10 +44,11 @@ static inline struct vmcb *svm_vmcb(const struct vcpu *v)
     return v->hw;
 }
 
-/* VMRUN with everything that it leaves to software. svm_entry.S */
-void svm_enter(struct regs *r, u64 guest, u64 host);
+/* VMRUN with everything that it leaves to software, and where it goes on when the guest has exited. svm_entry.S */
+NORETURN void svm_enter(struct vcpu *v, u64 guest);
+NORETURN void svm_exited(struct vcpu *v);                             /* svm_run.c */
 
-unsigned svm_run(struct vcpu *v);                                     /* svm_run.c */
+unsigned svm_run(struct vcpu *v);
 void svm_skip(struct vcpu *v, u32 bytes);
 
 void svm_reset(struct vmcb *vmcb);                                    /* svm_state.c: the power-up state */

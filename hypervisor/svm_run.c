@@ -5,9 +5,13 @@
 #include "cpu.h"
 #include "cpu_init.h"
 #include "fpu.h"
+#include "offsets.h"
 #include "svm.h"
+#include "vcpu_enter.h"
 #include "virt.h"
 #include "x86.h"
+
+ASSERT_OFFSET(struct cpu, virt_physical, CPU_VIRT_PHYSICAL);
 
 #define INJECT_VECTOR_TYPE 0x7ffu /* of CB_INJECT_*, and of EVENTINJ */
 #define INJECT_TYPE 0x700u
@@ -117,6 +121,7 @@ static void svm_intercept_iret(struct vmcb *vmcb, bool wanted)
 static void svm_inject(struct vcpu *v, struct vmcb *vmcb)
 {
     vmcb->event_inj = 0;
+    v->injected = v->inject;
     if (v->inject & CB_INJECT_VALID) {
         vmcb->event_inj = (v->inject & INJECT_MASK) | (u64)v->inject_error << 32;
         if ((v->inject & INJECT_TYPE) == CB_INJECT_TYPE_NMI)
@@ -125,9 +130,9 @@ static void svm_inject(struct vcpu *v, struct vmcb *vmcb)
     v->inject = 0;
 }
 
-static void svm_enter_prepare(struct vcpu *v, struct vmcb *vmcb)
+/* Everything about the entry that is not always the same. */
+static void svm_prepare(struct vcpu *v, struct vmcb *vmcb)
 {
-    vmcb->rax = v->ctx.regs.rax;
     if (vmcb->asid != v->tag.tag) {
         vmcb->asid = v->tag.tag;
         vmcb->clean &= ~VMCB_CLEAN_ASID;
@@ -139,33 +144,36 @@ static void svm_enter_prepare(struct vcpu *v, struct vmcb *vmcb)
     svm_inject(v, vmcb);
     svm_intercept_iret(vmcb, v->nmi == VCPU_NMI_BLOCKED);
     svm_dr_enter(vmcb);
-    svm_xcr0_enter(v);
+    if (!vmcb->tlb_control && !v->want_window && !v->injected && v->nmi == VCPU_NMI_OPEN && !svm_dr_live(vmcb))
+        atomic_fetch_and_explicit(&v->hazards, ~VCPU_HAZARD_STATE, memory_order_relaxed);
 }
 
 /*
  * An event whose delivery the exit interrupted is injected again. But the instruction that raises a software
  * interrupt, INT3 or INTO is executed again, unless the event was injected. APM 2, 15.7.2.
  */
-static void svm_requeue(struct vcpu *v, const struct vmcb *vmcb, u64 injected)
+static void svm_requeue(struct vcpu *v, const struct vmcb *vmcb)
 {
     u32 info = (u32)vmcb->exit_int_info, type = info & INJECT_TYPE, vector = CB_INJECT_VECTOR(info);
     bool soft = type == CB_INJECT_TYPE_SOFT ||
                 (type == CB_INJECT_TYPE_EXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF));
 
-    if (!(info & CB_INJECT_VALID) || (u32)vmcb->exit_code == VMEXIT_INVALID)
+    if ((u32)vmcb->exit_code == VMEXIT_INVALID)
         return;
-    if (soft && (info & INJECT_VECTOR_TYPE) != (injected & INJECT_VECTOR_TYPE))
+    if (soft && (info & INJECT_VECTOR_TYPE) != (v->injected & INJECT_VECTOR_TYPE))
         return;
     if (type == CB_INJECT_TYPE_NMI)
         v->nmi = VCPU_NMI_OPEN;
     v->inject = info & INJECT_MASK;
     v->inject_error = (u32)(vmcb->exit_int_info >> 32);
+    vcpu_set_special(v);
 }
 
 static void svm_exception_inject(struct vcpu *v, u32 vector, bool error)
 {
     v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_EXCEPTION | vector | (error ? CB_INJECT_ERROR : 0);
     v->inject_error = 0;
+    vcpu_set_special(v);
 }
 
 /*
@@ -181,7 +189,7 @@ static unsigned svm_exception(struct vcpu *v, struct vmcb *vmcb, u32 vector)
     }
     if (!(v->exception_bitmap & 1u << vector)) {
         if (v->inject == (CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector))
-            atomic_store(&v->upcall, 1);
+            atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL);
         svm_exception_inject(v, vector, vector == SVM_VECTOR_AC);
         return VIRT_EXIT_HANDLED;
     }
@@ -255,10 +263,12 @@ static unsigned svm_rare_exit(struct vcpu *v, struct vmcb *vmcb, u32 code)
     case VMEXIT_DR0_READ ... VMEXIT_DR3_READ:
     case VMEXIT_DR0_WRITE ... VMEXIT_DR3_WRITE:
         svm_dr_intercept(vmcb, 0);
+        vcpu_set_special(v);
         return VIRT_EXIT_HANDLED;
     case VMEXIT_IRET:
         v->nmi = VCPU_NMI_IRET;
         v->nmi_rip = vmcb->rip;
+        vcpu_set_special(v);
         return VIRT_EXIT_HANDLED;
     case VMEXIT_WBINVD:
     case VMEXIT_INVD:
@@ -312,23 +322,24 @@ static unsigned svm_exit(struct vcpu *v, struct vmcb *vmcb)
     }
 }
 
+/* Of the instruction before `next` (0: not known), where the guest has left; else `usual`. */
+static u32 svm_length(const struct vmcb *vmcb, u64 next, u32 usual)
+{
+    u64 length = next - vmcb->rip;
+
+    return next && length - 1 < LENGTH_MAX ? (u32)length : usual;
+}
+
 /* Of the instruction that left the guest; 0: not known. */
-static u32 svm_length(const struct vmcb *vmcb)
+static u32 svm_exit_length(const struct vmcb *vmcb)
 {
     u32 code = (u32)vmcb->exit_code;
-    u64 length = 0;
 
     if (code == VMEXIT_IOIO)
-        length = vmcb->exit_info2 - vmcb->rip;
-    else if (code > VMEXIT_VINTR && code < VMEXIT_NPF && vmcb->next_rip)
-        length = vmcb->next_rip - vmcb->rip;
-    if (length && length <= LENGTH_MAX)
-        return (u32)length;
-    switch (code) {
-    case VMEXIT_VMMCALL: return LENGTH_VMMCALL;
-    case VMEXIT_HLT: return LENGTH_HLT;
-    default: return 0;
-    }
+        return svm_length(vmcb, vmcb->exit_info2, 0);
+    if (code <= VMEXIT_VINTR || code >= VMEXIT_NPF)
+        return 0;
+    return svm_length(vmcb, vmcb->next_rip, code == VMEXIT_VMMCALL ? LENGTH_VMMCALL : code == VMEXIT_HLT ? LENGTH_HLT : 0);
 }
 
 /*
@@ -340,28 +351,71 @@ static bool svm_refused(const struct vmcb *vmcb)
     return svm_emulated && (vmcb->efer & EFER_LME) && !(vmcb->cr0 & CR0_PG) && !(vmcb->cr4 & CR4_PAE);
 }
 
+/* As it was left. */
+static NORETURN void svm_go_on(struct vcpu *v, struct vmcb *vmcb)
+{
+    vmcb->rax = v->ctx.regs.rax;
+    svm_enter(v, v->hw_physical);
+}
+
 unsigned svm_run(struct vcpu *v)
 {
     struct vmcb *vmcb = svm_vmcb(v);
-    struct svm_cpu *s = cpu.virt;
-    u64 injected;
 
     if (svm_refused(vmcb)) {
         vmcb->exit_code = VMEXIT_INVALID;
         v->insn_len = 0;
         return svm_invalid(v, vmcb);
     }
-    svm_enter_prepare(v, vmcb);
-    injected = vmcb->event_inj;
-    svm_enter(&v->ctx.regs, physical(vmcb), physical(s->host));
-    v->ctx.regs.rax = vmcb->rax;
-    vmcb->clean = VMCB_CLEAN_ALL;
-    svm_xcr0_leave(v);
+    if (vcpu_is_special(v) || (vmcb->dr7 & SVM_DR7_ENABLED))
+        svm_prepare(v, vmcb);
+    svm_xcr0_enter(v);
+    svm_go_on(v, vmcb);
+}
+
+/* What svm_prepare() has done beyond the usual comes to its end. */
+static void svm_finish(struct vcpu *v, struct vmcb *vmcb)
+{
     svm_dr_leave(vmcb);
-    svm_requeue(v, vmcb, injected);
     if (v->nmi == VCPU_NMI_IRET && vmcb->rip != v->nmi_rip)
         v->nmi = VCPU_NMI_OPEN;
-    v->insn_len = svm_length(vmcb);
+}
+
+/* A hypercall from a guest that needs no more than it needed when it entered. */
+static bool svm_is_plain_call(const struct vcpu *v, const struct vmcb *vmcb)
+{
+    return (u32)vmcb->exit_code == VMEXIT_VMMCALL && vmcb->cpl == 0 && (vmcb->cr0 & CR0_PG) &&
+           !(vmcb->dr7 & SVM_DR7_ENABLED) && !vcpu_is_special(v);
+}
+
+static NORETURN void svm_leave(struct vcpu *v)
+{
+    svm_xcr0_leave(v);
+    kernel_exit();
+}
+
+NORETURN void svm_exited(struct vcpu *v)
+{
+    struct vmcb *vmcb = svm_vmcb(v);
+
+    vcpu_out(v);
+    v->ctx.regs.rax = vmcb->rax;
+    vmcb->clean = VMCB_CLEAN_ALL;
+    if (svm_is_plain_call(v, vmcb)) {
+        v->insn_len = svm_length(vmcb, vmcb->next_rip, LENGTH_VMMCALL);
+        if (vcpu_hypercall(v)) {
+            svm_skip(v, v->insn_len);
+            if (vcpu_ready(v))
+                svm_go_on(v, vmcb);
+        }
+        svm_leave(v);
+    }
+    svm_xcr0_leave(v);
+    if (vcpu_is_special(v))
+        svm_finish(v, vmcb);
+    if (vmcb->exit_int_info & CB_INJECT_VALID)
+        svm_requeue(v, vmcb);
+    v->insn_len = svm_exit_length(vmcb);
     v->qual[0] = v->qual[1] = 0;
-    return svm_exit(v, vmcb);
+    vcpu_left(v, svm_exit(v, vmcb));
 }

@@ -46,6 +46,12 @@ struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u3
 /* `word` (NULL in tlb_enter(): there is none) is about to be freed. */
 void tlb_forget(struct tlb_tags *t, const u64 *word);
 
+/* Would tlb_enter() choose the same tag as last time, and no flush? */
+static inline bool tlb_holds(const struct tlb_tags *t, u64 identity, u64 generation, u32 hint)
+{
+    return t->tag[hint].identity == identity && t->tag[hint].generation == generation;
+}
+
 /* A new identity, never used before. */
 u64 tlb_identity(void);
 

@@ -94,6 +94,7 @@ static void vcpu_init(struct vcpu *v, const struct request *q)
     v->tag_identity = tlb_identity();
     v->upcall_vector = CB_GUEST_UPCALL_VECTOR;
     v->xcr0 = 1; /* as after power-up: x87 alone */
+    vcpu_set_special(v);
     v->page->cpu = q->number;
     v->page->tsc_khz = tsc_khz;
 }

@@ -31,11 +31,15 @@ enum vcpu_mode {
 /* vcpu->nmi: can the guest take another one? */
 enum vcpu_nmi { VCPU_NMI_OPEN, VCPU_NMI_BLOCKED, VCPU_NMI_IRET /* the guest is about to execute the IRET at nmi_rip */ };
 
+/* vcpu->hazards. */
+#define VCPU_HAZARD_UPCALL 0x1u /* an upcall is to be injected; set by any CPU, cleared by its own */
+#define VCPU_HAZARD_STATE 0x2u  /* its own CPU: something about it is not as at the last entry, or was special then */
+
 struct vcpu {
     struct ctx ctx;               /* first: a ctx of type CB_TYPE_VCPU is a vcpu */
     struct slot exits[CB_EXIT_COUNT]; /* tree_lock to write: its own portal capabilities, by class */
     u32 number;                   /* constant: within its domain */
-    _Atomic u32 upcall;           /* an upcall is to be injected; set by any CPU, cleared by its own */
+    _Atomic u32 hazards;          /* VCPU_HAZARD_*: what must be looked at before it enters the guest */
     _Atomic u64 flushes;          /* tlb.h: grows with every flush of guest translations; any CPU */
     _Atomic u64 entered;          /* flush_clock when it last entered the guest; written by its own CPU */
     _Atomic u8 mode;              /* enum vcpu_mode; written by its own CPU */
@@ -53,6 +57,7 @@ struct vcpu {
     u32 inject, inject_error;     /* CB_INJECT_*: what the next entry injects */
     u32 tag_hint;                 /* tlb.h */
     u32 insn_len;                 /* of the last exit, 0: not known */
+    u32 injected;                 /* CB_INJECT_*: what the last entry has injected */
     struct tlb_choice tag;        /* this entry's */
     u64 tag_identity;             /* constant */
     u64 qual[3];                  /* of the last exit */
@@ -63,6 +68,7 @@ struct vcpu {
     struct list events;           /* tree_lock: events bound to it */
     u64 counters[CB_VCPU_COUNTER_COUNT];
     void *hw;                     /* backend: direct map, one page */
+    u64 hw_physical;              /* constant: where that is */
 };
 _Static_assert(sizeof(struct vcpu) <= 1984, "fits a size class of accounts");
 
@@ -71,11 +77,28 @@ static inline struct vcpu *vcpu_of(struct ctx *c)
     return CONTAINER_OF(c, struct vcpu, ctx);
 }
 
+static inline bool vcpu_is_special(const struct vcpu *v)
+{
+    return atomic_load_explicit(&v->hazards, memory_order_relaxed) & VCPU_HAZARD_STATE;
+}
+
+/* Home CPU: makes the next entry look at everything. */
+static inline void vcpu_set_special(struct vcpu *v)
+{
+    atomic_fetch_or_explicit(&v->hazards, VCPU_HAZARD_STATE, memory_order_relaxed);
+}
+
 /*
- * Runs the vCPU, which is cpu.current, until something else must be done first or it is blocked (cpu.current is
- * somebody else or NULL then); kernel_exit() goes on.
+ * Runs the vCPU, which is cpu.current. Returns if something else must be done first, or if it has left the guest
+ * already (virt.h); kernel_exit() goes on.
  */
 void vcpu_run(struct vcpu *v);
+
+/*
+ * For backends: the vCPU, which is cpu.current and was entered by virt->run(), has left the guest for this reason; the
+ * stack is empty.
+ */
+NORETURN void vcpu_left(struct vcpu *v, unsigned class);
 
 /* Home CPU: sends the last exit again, after its handler was busy. */
 void vcpu_exit_again(struct vcpu *v, unsigned class);
@@ -100,7 +123,8 @@ void vcpu_timer(struct vcpu *v);
 bool vcpu_upcall_due(struct vcpu *v);      /* home CPU: something is pending that the guest has not seen */
 /* cpu.current, its instruction skipped, blocks unless an upcall is due; deaf: for good. True: it has */
 bool vcpu_halt(struct vcpu *v, bool deaf);
-void vcpu_announce_entry(struct vcpu *v);  /* mode becomes VCPU_INSIDE */
+/* Counts flushes of guest TLBs: a vCPU that entered the guest at `entered` has carried out all up to then. */
+extern _Atomic u64 vcpu_flush_clock;
 
 /*
  * ipc.c: message state in and out, for exits. The reply to an exit comes to vcpu_state_put() with whatever groups

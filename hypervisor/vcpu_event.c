@@ -19,8 +19,7 @@
 
 #define FLUSH_MASK ((1ull << CB_GUEST_VCPUS) - 1)
 
-/* Counts flushes of guest TLBs: a vCPU that entered the guest at `entered` has carried out all up to then. */
-static _Atomic u64 flush_clock;
+_Atomic u64 vcpu_flush_clock;
 
 static void page_raise(struct cb_event_page *page)
 {
@@ -31,7 +30,7 @@ static void page_raise(struct cb_event_page *page)
 static void vcpu_raise(struct vcpu *v)
 {
     page_raise(v->page);
-    if (atomic_exchange(&v->upcall, 1))
+    if (atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL) & VCPU_HAZARD_UPCALL)
         return;
     switch ((enum vcpu_mode)atomic_load(&v->mode)) {
     case VCPU_INSIDE:
@@ -60,23 +59,17 @@ void vcpu_signal(struct vcpu *v, u32 port)
 
 bool vcpu_upcall_due(struct vcpu *v)
 {
-    if (!atomic_load(&v->upcall))
+    if (!(atomic_load(&v->hazards) & VCPU_HAZARD_UPCALL))
         return false;
     /*
      * The guest may have looked by itself: then nothing is due. Somebody may raise again in between, so take it
      * back first.
      */
-    atomic_store(&v->upcall, 0);
+    atomic_fetch_and(&v->hazards, ~VCPU_HAZARD_UPCALL);
     if (!__atomic_load_n(&v->page->upcall, __ATOMIC_SEQ_CST))
-        return atomic_load(&v->upcall);
-    atomic_store(&v->upcall, 1);
+        return atomic_load(&v->hazards) & VCPU_HAZARD_UPCALL;
+    atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL);
     return true;
-}
-
-void vcpu_announce_entry(struct vcpu *v)
-{
-    atomic_store(&v->mode, VCPU_INSIDE);
-    atomic_store(&v->entered, atomic_load(&flush_clock));
 }
 
 bool vcpu_halt(struct vcpu *v, bool deaf)
@@ -109,6 +102,7 @@ void vcpu_wake(struct vcpu *v)
 void vcpu_recall(struct vcpu *v)
 {
     v->recalled = true;
+    vcpu_set_special(v);
     if (v->ctx.state == CTX_WAITING)
         vcpu_resume(v);
     else
@@ -137,10 +131,8 @@ status_t vcpu_do_halt(struct regs *r)
         return FAULT(BAD_PARAM, 0);
     if (CALL_FLAGS(r) & CB_HALT_ENABLE)
         virt->enable_interrupts(v);
-    /* The call is over before it blocks: waking up only lets the guest go on. */
-    r->rax = CB_OK;
-    vcpu_call_done(v);
-    return vcpu_halt(v, false) ? CALL_BLOCKED : CB_OK;
+    (void)vcpu_halt(v, false); /* the call is over even if it blocks: waking up only lets the guest go on */
+    return CB_OK;
 }
 
 status_t vcpu_do_timer(struct regs *r)
@@ -208,7 +200,7 @@ static u64 flush_begin(struct domain *d, u64 mask, u64 *clock)
         if (v)
             atomic_fetch_add(&v->flushes, 1);
     }
-    *clock = atomic_fetch_add(&flush_clock, 1) + 1;
+    *clock = atomic_fetch_add(&vcpu_flush_clock, 1) + 1;
     for (u64 left = mask; left;) {
         v = flush_next(d, &left);
         if (v && atomic_load(&v->mode) == VCPU_INSIDE) {

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Into the guest and back. Runs with interrupts off; a physical interrupt ends guest mode, is taken, and leaves its
- * traces in cpu.hazards, v->upcall or v->flushes, which are looked at before the next entry.
+ * traces in cpu.hazards, v->hazards or v->flushes, which are looked at before the next entry.
  */
-#include "call.h"
-#include "cpu.h"
-#include "domain.h"
 #include "fpu.h"
 #include "log.h"
 #include "portal.h"
-#include "vcpu.h"
+#include "vcpu_enter.h"
 #include "virt.h"
 
 static const char *exit_name(unsigned class)
@@ -49,38 +46,29 @@ void vcpu_exit_again(struct vcpu *v, unsigned class)
 static void vcpu_prepare_upcall(struct vcpu *v)
 {
     v->want_window = v->window_to_vmm;
-    if (!(v->ctrl & CB_CTRL_UPCALL) || !atomic_load(&v->upcall))
+    if (!(v->ctrl & CB_CTRL_UPCALL) || !(atomic_load(&v->hazards) & VCPU_HAZARD_UPCALL))
         return;
     if ((v->inject & CB_INJECT_VALID) || !virt->interruptible(v)) {
         v->want_window = true;
     } else if (vcpu_upcall_due(v)) {
-        atomic_store(&v->upcall, 0);
+        atomic_fetch_and(&v->hazards, ~VCPU_HAZARD_UPCALL);
         v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector;
         v->counters[CB_VCPU_COUNTER_UPCALL]++;
     }
 }
 
-/* False: something else must be done first. */
-static bool vcpu_enter(struct vcpu *v, unsigned *class)
+/* Announces an entry that is not like the last one, and makes it ready. False: something else must be done first. */
+static bool vcpu_prepare(struct vcpu *v)
 {
-    u64 generation;
-
-    vcpu_announce_entry(v);
-    /*
-     * Whoever sets a hazard, an upcall or a flush after this has seen VCPU_INSIDE, and its interrupt ends guest
-     * mode.
-     */
+    atomic_store(&v->mode, VCPU_INSIDE);
+    atomic_store_explicit(&v->entered, atomic_load(&vcpu_flush_clock), memory_order_relaxed);
     if (atomic_load(&cpu.hazards) & HAZARD_EXIT) {
-        atomic_store_explicit(&v->mode, VCPU_OUT, memory_order_release);
+        vcpu_out(v);
         return false;
     }
-    /* Pairs with the release in space_unmap(). */
-    generation = atomic_load(&v->ctx.domain->space.generation) + atomic_load(&v->flushes);
-    v->tag = tlb_enter(&cpu.asids, v->tag_identity, generation, &v->tag_hint, NULL);
+    vcpu_set_special(v);
+    v->tag = tlb_enter(&cpu.asids, v->tag_identity, vcpu_generation(v), &v->tag_hint, NULL);
     vcpu_prepare_upcall(v);
-    fpu_take(&v->ctx);
-    *class = virt->run(v);
-    atomic_store_explicit(&v->mode, VCPU_OUT, memory_order_release);
     return true;
 }
 
@@ -102,8 +90,8 @@ static void vcpu_handle(struct vcpu *v, unsigned class)
         v->counters[CB_VCPU_COUNTER_INTERRUPT]++;
         break;
     case VIRT_EXIT_HYPERCALL:
-        v->counters[CB_VCPU_COUNTER_HYPERCALL]++;
-        v->in_call = true;
+        if (vcpu_hypercall(v))
+            virt->skip(v, v->insn_len);
         break;
     case VIRT_EXIT_HANDLED:
         v->counters[CB_VCPU_COUNTER_INSIDE]++;
@@ -124,8 +112,8 @@ static void vcpu_handle(struct vcpu *v, unsigned class)
     }
 }
 
-/* What must go to the VMM before the guest may go on. False: nothing. */
-static bool vcpu_deliver_first(struct vcpu *v)
+/* What must be done before the guest may go on. False: nothing. */
+static bool vcpu_do_first(struct vcpu *v)
 {
     if (!v->started) {
         vcpu_deliver(v, CB_EXIT_START);
@@ -135,6 +123,9 @@ static bool vcpu_deliver_first(struct vcpu *v)
     } else if (v->nmi_window_to_vmm && v->nmi == VCPU_NMI_OPEN) {
         v->nmi_window_to_vmm = false;
         vcpu_deliver(v, CB_EXIT_NMI_WINDOW);
+    } else if (v->in_call) {
+        if (vcpu_call(v))
+            virt->skip(v, v->insn_len);
     } else {
         return false;
     }
@@ -145,19 +136,20 @@ void vcpu_run(struct vcpu *v)
 {
     unsigned class;
 
-    while (cpu.current == &v->ctx) {
-        if (vcpu_deliver_first(v))
-            return;
-        if (v->in_call) {
-            call_dispatch();
-            if (v->in_call)
-                return;
-        } else {
-            if (!vcpu_enter(v, &class))
-                return;
-            vcpu_handle(v, class);
-        }
-    }
+    if (vcpu_is_special(v) && vcpu_do_first(v))
+        return;
+    if (!vcpu_ready(v) && !vcpu_prepare(v))
+        return;
+    fpu_take(&v->ctx);
+    class = virt->run(v);
+    vcpu_out(v);
+    vcpu_handle(v, class);
+}
+
+NORETURN void vcpu_left(struct vcpu *v, unsigned class)
+{
+    vcpu_handle(v, class);
+    kernel_exit();
 }
 
 void vcpu_call_done(struct vcpu *v)

@@ -9,6 +9,9 @@
 #define VECTOR_LAST 30u /* the last exception that can be injected; 31 is reserved */
 #define UPCALL_FIRST 32u
 
+/* Groups that can change nothing about how the guest is entered. */
+#define GROUPS_PLAIN (CB_GROUP_ACDB | CB_GROUP_BSD | CB_GROUP_R8_R15 | CB_GROUP_RSP | CB_GROUP_RIP | CB_GROUP_RFLAGS)
+
 #define INJECT_TYPE 0x700u
 #define INJECT_VECTOR 0xffu
 
@@ -126,7 +129,9 @@ void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in)
     if (groups & CB_GROUP_CTRL)
         control_put(v, in);
     virt->put(v, groups, in);
-    if (groups & CB_GROUP_RIP) {
+    if (groups & ~GROUPS_PLAIN)
+        vcpu_set_special(v);
+    if ((groups & CB_GROUP_RIP) && vcpu_is_special(v)) {
         v->started = true;
         v->in_call = false; /* it goes on from the new place, and makes the call again if that is a call */
         v->ctx.grace_rounds = 0;

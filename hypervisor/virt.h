@@ -41,7 +41,11 @@ struct virt_ops {
      * Enters the guest until it exits, under the translation tag v->tag; injects v->inject, opens an interrupt
      * window if v->want_window. Returns the class: CB_EXIT_* or VIRT_EXIT_*; v->qual[], v->insn_len filled in, what
      * was to be injected but did not arrive is in v->inject again. The guest's general registers are in
-     * v->ctx.regs, but for rsp.
+     * v->ctx.regs, but for rsp. Instead of returning it may begin anew on the CPU's empty stack and call vcpu_left(),
+     * so that nothing need be saved; then it sets v->mode to VCPU_OUT itself.
+     *
+     * If VCPU_HAZARD_STATE is clear, all is as at the last entry: the tag without a flush, nothing to inject, no window.
+     * A backend clears it if that holds once it has entered, and need not look at it otherwise; see vcpu_enter.h.
      */
     unsigned (*run)(struct vcpu *v);
     void (*get)(const struct vcpu *v, u32 groups, struct cb_state *out); /* what v does not hold */

@@ -265,7 +265,7 @@ static unsigned vmx_exception(struct vcpu *v, struct vmx *x)
         vmx_debug(v, x, event);
     if (!(v->exception_bitmap & 1u << vector)) {
         if (v->inject == (CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector))
-            atomic_store(&v->upcall, 1);
+            atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL);
         vmx_exception_inject(v, vector, vector == VMX_VECTOR_AC);
         return VIRT_EXIT_HANDLED;
     }

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The short way from a hypercall back into the guest, for vcpu_run.c and the backends. A backend takes it for a vCPU
+ * that was not special (VCPU_HAZARD_STATE) when it entered the guest:
+ *
+ *     v->insn_len is set
+ *     if (vcpu_hypercall(v)) {
+ *         skip the instruction
+ *         if (vcpu_ready(v))
+ *             enter the guest, without a look at anything but the general registers
+ *     }
+ *     kernel_exit();
+ */
+#ifndef VCPU_ENTER_H
+#define VCPU_ENTER_H
+
+#include "call.h"
+#include "cpu.h"
+#include "domain.h"
+#include "reap.h"
+#include "vcpu.h"
+
+/* Makes the call. True: it is complete, but for the guest's instruction pointer. */
+static inline bool vcpu_call(struct vcpu *v)
+{
+    status_t status = call_make(&v->ctx.regs);
+
+    v->in_call = status & (CALL_AGAIN | CALL_BLOCKED_AGAIN | CALL_BLOCKED);
+    if (!v->in_call)
+        v->ctx.regs.rax = status;
+    else if (!(status & CALL_BLOCKED))
+        vcpu_set_special(v); /* before the guest goes on, it is made again */
+    return !v->in_call;
+}
+
+static inline bool vcpu_hypercall(struct vcpu *v)
+{
+    v->counters[CB_VCPU_COUNTER_HYPERCALL]++;
+    return vcpu_call(v);
+}
+
+static inline void vcpu_out(struct vcpu *v)
+{
+    atomic_store_explicit(&v->mode, VCPU_OUT, memory_order_release);
+}
+
+/* Read after VCPU_INSIDE has been announced, so that whoever makes it grow either is seen or interrupts. */
+static inline u64 vcpu_generation(const struct vcpu *v)
+{
+    /* Pairs with the release in space_unmap(). */
+    return atomic_load(&v->ctx.domain->space.generation) + atomic_load(&v->flushes);
+}
+
+/*
+ * True: `v` is still what runs, the guest goes on as it was left, nothing needs to be looked at, and the entry has been
+ * announced. Whoever sets a hazard or asks for a flush after this has seen VCPU_INSIDE, and its interrupt ends guest mode.
+ */
+static inline bool vcpu_ready(struct vcpu *v)
+{
+    if (cpu.current != &v->ctx)
+        return false; /* `mode` may be another one by now */
+    atomic_store(&v->mode, VCPU_INSIDE);
+    atomic_store_explicit(&v->entered, atomic_load(&vcpu_flush_clock), memory_order_relaxed);
+    if (!((cpu_hazards() & HAZARD_EXIT) | atomic_load_explicit(&v->hazards, memory_order_relaxed)) &&
+        tlb_holds(&cpu.asids, v->tag_identity, vcpu_generation(v), v->tag_hint))
+        return true;
+    vcpu_out(v);
+    return false;
+}
+
+#endif
