@@ -74,6 +74,17 @@ def join(output, counts, unretired):
     return paths
 
 
+def compare(first, second):
+    """
+    Raises Bad if two runs do not give the same numbers. How many rounds an interrupt of the timer met, and which, may
+    differ: how long the boot took depends on when the host's disk answered.
+    """
+    for name in sorted(first.keys() | second.keys()):
+        a, b = ({k: v for k, v in run.get(name, {}).items() if k not in ("min", "p99", "same")} for run in (first, second))
+        if a != b:
+            raise Bad(f"{name}: two runs differ: {a}, {b}")
+
+
 def value(path, part):
     """The number of a row, None if there is none."""
     if path is None or "missing" in path:

@@ -46,6 +46,15 @@ class Results(unittest.TestCase):
         self.refused("are alike", counts=COUNTS.replace("9990", "4999"))
         self.refused("has no path 1", counts=COUNTS.replace("path 1", "path 2"))
 
+    def test_compare(self):
+        first, second = self.joined(), self.joined(OUTPUT.replace("p99=400", "p99=500"))
+        results.compare(first, second)
+        second["null"]["kernel"] += 1
+        with self.assertRaisesRegex(results.Bad, "two runs differ"):
+            results.compare(first, second)
+        with self.assertRaisesRegex(results.Bad, "two runs differ"):
+            results.compare(first, {"null": first["null"]})
+
     def test_cycles(self):
         output = OUTPUT.replace("unit=instructions", "unit=cycles")
         self.assertNotIn("same", self.joined(output, "")["null"])
