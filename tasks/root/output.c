@@ -16,11 +16,13 @@
 #define COM1 0x3f8u
 #define COM1_LSR (COM1 + 5)
 #define LSR_THRE 0x20u
+#define LSR_TEMT 0x40u /* all is sent; reads as one where there is no UART, too */
 #define TRIES 100000u /* then a byte is written in any case: there may be no UART */
 #define LINE_MAX 400
 
 #define DRAIN_US 5000000u
-#define FIFO_US 20000u /* more than 16 bytes take at 115200 baud */
+#define QUIET_US 1000u
+#define QUIET_TIMES 20u
 
 static bool use_stream;
 
@@ -36,7 +38,7 @@ static void serial_put(char byte)
     port_out8(COM1, (uint8_t)byte);
 }
 
-static void serial_write(const char *text, size_t size)
+static bool serial_claim(void)
 {
     static bool tried, granted;
 
@@ -44,6 +46,13 @@ static void serial_write(const char *text, size_t size)
         tried = true;
         granted = port_claim(COM1, 8);
     }
+    return granted;
+}
+
+static void serial_write(const char *text, size_t size)
+{
+    bool granted = serial_claim();
+
     for (size_t i = 0; granted && i < size; i++) {
         if (text[i] == '\n')
             serial_put('\r');
@@ -75,9 +84,19 @@ void output_use_stream(bool use)
     use_stream = use;
 }
 
+/* What the console service has taken out of the ring waits in a queue of its own: the line is silent when that is empty. */
+static void serial_drain(uint64_t deadline)
+{
+    for (uint32_t quiet = 0; quiet < QUIET_TIMES && clock_tsc() < deadline; thread_sleep_us(QUIET_US))
+        quiet = port_in8(COM1_LSR) & LSR_TEMT ? quiet + 1 : 0;
+}
+
 void output_drain(void)
 {
+    uint64_t deadline = clock_in(DRAIN_US);
+
     if (use_stream)
-        stream_drain(clock_in(DRAIN_US));
-    thread_sleep_us(FIFO_US);
+        stream_drain(deadline);
+    if (serial_claim())
+        serial_drain(deadline);
 }
