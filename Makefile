@@ -289,6 +289,7 @@ SYSTEM_SRC := \
 	tests/system/many.c \
 	tests/system/native.c \
 	tests/system/one.c \
+	tests/system/vmx.c \
 
 # ---- Flags ---------------------------------------------------------------------------------------------------
 
@@ -445,6 +446,7 @@ check-dump: $(CHECK_DUMP) $(HYPERVISOR) ## check the hypervisor's structures in 
 ISOS := \
 	bad \
 	bench \
+	bochs \
 	calltest \
 	ipcbench \
 	ipcbench2 \
@@ -456,6 +458,7 @@ ISOS := \
 	panic \
 	run \
 	stress \
+	tiny \
 	two \
 
 ISO_LINUX := console=$(CONSOLE) vmm=$(VMM) bzImage=$(BZIMAGE) initramfs=$(INITRAMFS)
@@ -470,6 +473,10 @@ ISO_linked_VIDEO := text
 ISO_stress := console=$(CONSOLE) stress=$(B)/tests/guest/stress.elf
 ISO_stress_VIDEO := text
 ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)
+ISO_bochs := $(ISO_LINUX) disk=$(SMALL_DISK)
+ISO_bochs_VIDEO := text
+ISO_tiny := console=$(CONSOLE) vmm=$(VMM) tiny=$(TINYGUEST)
+ISO_tiny_VIDEO := text
 ISO_many := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf
 ISO_load := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_panic := $(ISO_LINUX)
@@ -507,19 +514,22 @@ $(B)/iso/noroot.iso: boot/mkiso $(HYPERVISOR)
 
 # ---- Run -----------------------------------------------------------------------------------------------------
 
-RUN := $(B)/iso/run.iso
+EMULATOR ?= qemu
+RUN_qemu := $(B)/iso/run.iso
+RUN_bochs := $(B)/iso/bochs.iso
+RUN = $(or $(RUN_$(EMULATOR)),$(error there is no emulator called $(EMULATOR)))
 
 # Builds with all CPUs, after `deps` has seen to the tools.
 BUILD = $(Q)$(MAKE) --no-print-directory -j$(shell nproc)
 
 .PHONY: iso run run-machine
-iso: $(RUN) ## the bootable image: build/iso/run.iso
+iso: $(RUN_qemu) ## the bootable image: build/iso/run.iso
 
 # make's own complaint about a recipe that failed would be the last line: make it say the reason instead.
 run-machine: deps
 	$(BUILD) $(RUN)
-	@boot/run $(RUN) $(B)/run || test -s $(B)/run/reason
-run: run-machine ## Linux on Corbel on QEMU, the terminal connected to its console
+	@EMULATOR=$(EMULATOR) boot/run $(RUN) $(B)/run || test -s $(B)/run/reason
+run: run-machine ## Linux on Corbel on QEMU (EMULATOR=bochs: on Bochs), the terminal connected to its console
 	$(if $(wildcard $(B)/run/reason),$(error $(shell cat $(B)/run/reason)))@:
 
 # ---- System tests --------------------------------------------------------------------------------------------

@@ -4,9 +4,10 @@
 
 INITRAMFS := $(B)/initramfs.gz
 TEST_DISK := $(B)/disk.img
+SMALL_DISK := $(B)/small.img
 
 .PHONY: images
-images: $(INITRAMFS) $(TEST_DISK) ## the guests' initramfs and a disk with files: build/initramfs.gz, build/disk.img
+images: $(INITRAMFS) $(TEST_DISK) $(SMALL_DISK) ## the guests' initramfs and disks with files: build/initramfs.gz, build/disk.img, build/small.img
 
 $(B)/gen_init_cpio: $(LINUX)/.unpacked
 	@echo "  HOSTCC  $@"
@@ -26,3 +27,8 @@ $(TEST_DISK): images/mkdisk
 	@echo "  DISK    $@"
 	@mkdir -p $(@D)
 	$(Q)images/mkdisk $@
+
+$(SMALL_DISK): images/mkdisk
+	@echo "  DISK    $@"
+	@mkdir -p $(@D)
+	$(Q)images/mkdisk $@ 0

@@ -90,7 +90,7 @@ void machine_start_qemu(struct machine *m, const char *name, const char *iso, co
 void machine_start_bochs(struct machine *m, const char *name, const char *iso, int cpus)
 {
     char folder[256], cpu_count[8];
-    const char *argv[] = {"tests/system/bochs", iso, cpu_count, folder, NULL};
+    const char *argv[] = {"boot/bochs", iso, cpu_count, folder, NULL};
 
     snprintf(cpu_count, sizeof(cpu_count), "%d", cpus);
     snprintf(folder, sizeof(folder), BUILD "/logs/%s", name);

@@ -30,7 +30,7 @@ void machine_start(struct machine *m, const char *name, const char *const argv[]
 /* Starts QEMU on the ISO of a manifest; options end with NULL. */
 void machine_start_qemu(struct machine *m, const char *name, const char *iso, const char *const options[]);
 
-/* Starts Bochs on the ISO of a manifest. Takes no input. */
+/* Starts Bochs on the ISO of a manifest. */
 void machine_start_bochs(struct machine *m, const char *name, const char *iso, int cpus);
 
 /* Types text on the serial line. */
