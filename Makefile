@@ -23,7 +23,6 @@ HYPERVISOR_SRC := \
 	hypervisor/apic.c \
 	hypervisor/boot.S \
 	hypervisor/bootmem.c \
-	hypervisor/budget.c \
 	hypervisor/call.c \
 	hypervisor/caps.c \
 	hypervisor/counters.c \
@@ -57,7 +56,6 @@ HYPERVISOR_SRC := \
 	hypervisor/regs.c \
 	hypervisor/remote.c \
 	hypervisor/root.c \
-	hypervisor/runqueue.c \
 	hypervisor/sched.c \
 	hypervisor/schedcall.c \
 	hypervisor/screen.c \
@@ -237,7 +235,7 @@ UNIT_account := tests/unit/test_account.c $(UNIT_CORE)
 UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hypervisor/multiboot.c
 UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hypervisor/memory.c hypervisor/domain.c \
 	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
-UNIT_sched := tests/unit/test_sched.c hypervisor/budget.c hypervisor/runqueue.c
+UNIT_sched := tests/unit/test_sched.c
 UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_timerq := tests/unit/test_timerq.c hypervisor/timerq.c

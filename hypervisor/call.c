@@ -34,7 +34,7 @@ static status_t call_check(u64 word, enum cb_type type, u32 rights, unsigned arg
     return CB_OK;
 }
 
-status_t call_lookup(u32 sel, enum cb_type type, u32 rights, unsigned arg, u64 *word)
+status_t call_lookup_slow(u32 sel, enum cb_type type, u32 rights, unsigned arg, u64 *word)
 {
     *word = slot_word(caps_linear(sel));
     if (!*word)
@@ -172,16 +172,3 @@ status_t (*const call_table[CB_CALL_TABLE])(struct regs *) = {
 #undef CALL_HANDLER
 };
 #pragma GCC diagnostic pop
-
-bool call_dispatch(void)
-{
-    struct ctx *c = cpu.current;
-    struct regs *r = &c->regs;
-    status_t status = call_make(r);
-
-    if (status & (CALL_AGAIN | CALL_BLOCKED_AGAIN))
-        ctx_call_again(c);
-    else if (!(status & CALL_BLOCKED))
-        ctx_call_done(c, status);
-    return cpu.current == c && !(cpu_hazards() & HAZARD_EXIT);
-}

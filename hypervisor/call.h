@@ -11,8 +11,11 @@
 #include <corbel/call.h>
 
 #include "account.h"
+#include "caps.h"
 #include "cpu.h"
+#include "ctx.h"
 #include "domain.h"
+#include "reap.h"
 #include "regs.h"
 #include "slot.h"
 #include "types.h"
@@ -26,7 +29,18 @@
  * Reads the capability at `sel` of the current domain once. OK, or BAD_CAP, BAD_RIGHT for argument `arg`. `type`
  * CB_TYPE_NULL takes any. The word decides; the pointer stays valid until this CPU leaves the kernel.
  */
-status_t call_lookup(u32 sel, enum cb_type type, u32 rights, unsigned arg, u64 *word) MUST_CHECK;
+status_t call_lookup_slow(u32 sel, enum cb_type type, u32 rights, unsigned arg, u64 *word) MUST_CHECK;
+
+static inline MUST_CHECK status_t call_lookup(u32 sel, enum cb_type type, u32 rights, unsigned arg, u64 *word)
+{
+    u64 found = slot_word(caps_linear(sel));
+    status_t status = CB_OK;
+
+    if (type == CB_TYPE_NULL || !slot_word_is(found, type, rights))
+        status = call_lookup_slow(sel, type, rights, arg, &found);
+    *word = found;
+    return status;
+}
 
 /* The slot itself (direct map), for calls that derive from it. tree_lock held. OK, BAD_CAP, BAD_RIGHT. */
 status_t call_slot(u32 sel, enum cb_type type, u32 rights, unsigned arg, struct slot **slot) MUST_CHECK;
@@ -55,17 +69,29 @@ static inline struct domain *cpu_domain(void)
     return cpu.home->domain;
 }
 
-/*
- * Makes the call in cpu.current's registers; called by syscall entry and by the hypercall exit. True: the same context
- * goes on at once, with the call's results in its registers.
- */
-bool call_dispatch(void);
-
-/* The call's handler alone, and what call_dispatch() does with the status that it gives. */
+/* The handler of each call; the index is masked. entry.S makes calls through it as well. */
 extern status_t (*const call_table[CB_CALL_TABLE])(struct regs *);
+
 static inline status_t call_make(struct regs *r)
 {
     return call_table[r->rdi % CB_CALL_TABLE](r);
+}
+
+/* What a handler's result means for `c`, which has made the call. */
+static inline void call_end(struct ctx *c, status_t status)
+{
+    if (status & (CALL_AGAIN | CALL_BLOCKED_AGAIN))
+        ctx_call_again(c);
+    else if (!(status & CALL_BLOCKED))
+        ctx_call_done(c, status);
+}
+
+/* Makes the hypercall in cpu.current's registers. */
+static inline void call_dispatch(void)
+{
+    struct ctx *c = cpu.current;
+
+    call_end(c, call_make(&c->regs));
 }
 
 /*

@@ -39,9 +39,10 @@ struct cpu {
     u32 id;                  /* constant */
     struct space_cpu *home;  /* whose page tables are loaded; NULL: the CPU's own */
     u64 idle_here;           /* constant: CTX_CPU to CTX_LEFT of an idle handler of this CPU */
+    u64 scratch[2];          /* entry.S */
+    u64 virt_physical;       /* constant: virt_ops: per-CPU data, for assembly */
     u32 apic_id;             /* constant */
     u32 online;
-    u64 virt_physical;       /* constant: virt_ops: per-CPU data, for assembly */
     struct cpu *self;        /* constant: address valid on all CPUs */
     struct sched *sched;     /* running; NULL: none */
     u64 sched_since;         /* TSC when `sched` was last charged */

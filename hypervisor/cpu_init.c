@@ -5,6 +5,7 @@
 #include "fpu.h"
 #include "kpage.h"
 #include "log.h"
+#include "runqueue.h"
 #include "pmc.h"
 #include "trap.h"
 #include "x86.h"
@@ -246,7 +247,7 @@ bool cpu_init(void)
     tables_load();
     registers_set();
     list_init(&cpu.grace_waiters); /* here, not in kpage.c: lists point to themselves, and only this CPU uses them */
-    sched_cpu_init(&cpu.runqueue);
+    runqueue_init(&cpu.runqueue);
     tlb_init(&cpu.pcids, 1, features.pcid ? TLB_TAGS_MAX : 0);
     fpu_cpu_init();
     pmc_cpu_init();

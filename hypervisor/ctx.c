@@ -168,29 +168,6 @@ void ctx_call_again(struct ctx *c)
         c->regs.rip -= SYSCALL_LENGTH;
 }
 
-void ctx_block(struct ctx *c, enum ctx_state state)
-{
-    struct sched *s = cpu.sched;
-
-    c->state = (u8)state;
-    cpu.current = NULL;
-    if (!s)
-        return;
-    sched_dequeue(s);
-    s->state = SCHED_PARKED;
-    list_append(&c->helpers, &s->node);
-}
-
-void ctx_unblock(struct ctx *c)
-{
-    while (!list_empty(&c->helpers)) {
-        struct sched *s = CONTAINER_OF(c->helpers.next, struct sched, node);
-
-        list_remove(&s->node);
-        sched_enqueue(s);
-    }
-}
-
 void ctx_finish(struct ctx *c, status_t status)
 {
     c->state = CTX_READY;
@@ -236,7 +213,7 @@ void ctx_abort(struct ctx *c)
         event_leave(c);
         break;
     case CTX_HELPING:
-        if (c->exit_pending)
+        if ((c->flags & CTX_FLAG_AGAIN))
             return;
         ctx_leave_callee(c);
         if (!ctx_is_vcpu(c))

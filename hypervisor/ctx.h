@@ -15,6 +15,7 @@
 
 #include <stdatomic.h>
 
+#include "cpu.h"
 #include "list.h"
 #include "object.h"
 #include "regs.h"
@@ -63,21 +64,26 @@ enum ctx_state {
 /* ctx->flags: a reply to such a context is no matter of registers alone. */
 #define CTX_FLAG_VCPU 0x1u /* constant */
 #define CTX_FLAG_EXIT 0x2u /* CALLING, HELPING: for an exit or exception, not the call `call` */
+#define CTX_FLAG_AGAIN 0x4u /* ... which is to be sent again, for `exit_reason`, when it runs next */
 
 struct ctx {
     struct object obj;          /* type THREAD or VCPU */
     struct regs regs;           /* a vCPU's too, as far as VMRUN does not hold them */
     struct space_cpu *home;     /* constant: its domain's tables on its CPU */
     u32 cpu;                    /* constant: home */
-    u8 state;                   /* enum ctx_state */
-    u8 flags;                   /* CTX_FLAG_* */
-    u16 left;                   /* how many calls may be nested below it; 0 in an idle handler */
+    union {
+        struct {
+            u8 state;           /* enum ctx_state */
+            u8 flags;           /* CTX_FLAG_* */
+            u16 left;           /* how many calls may be nested below it; 0 in an idle handler */
+        };
+        u32 standing;           /* all three */
+    };
     struct ctx *caller;         /* handler: who waits for its reply; NULL: nobody (any more) */
     struct ctx *callee;         /* CALLING: who is to reply; HELPING: who is busy. See ctx_callee() */
     const struct portal *portal; /* handler: through which `caller` came, if there is one */
     struct domain *domain;      /* constant */
     struct sched *sched;        /* bound; NULL: none (handlers) */
-    bool exit_pending;          /* HELPING: the exit or exception is to be sent again, for `exit_reason` */
     u32 exit_reason;
     struct list waiters;        /* handler: contexts that wait until it is free */
     struct list wait_node;      /* HELPING: callee->waiters */
@@ -139,10 +145,15 @@ static inline bool ctx_is_quiet(const struct ctx *c)
 }
 
 /*
- * The current context blocks in `state`: cpu.current becomes NULL, and the scheduling context that ran it is parked
- * on it. The call handler then returns CALL_BLOCKED (or CALL_BLOCKED_AGAIN).
+ * The current context blocks in `state`: cpu.current becomes NULL or another one, and the scheduling context that ran
+ * it is parked on it. The call handler then returns CALL_BLOCKED, as this does, or CALL_BLOCKED_AGAIN.
  */
-void ctx_block(struct ctx *c, enum ctx_state state);
+static inline status_t ctx_block(struct ctx *c, enum ctx_state state)
+{
+    c->state = (u8)state;
+    cpu.current = NULL;
+    return sched_block(&c->helpers);
+}
 
 /*
  * call_dispatch(): the call of the current context is complete, its status goes into rax (a vCPU also leaves its
@@ -182,6 +193,20 @@ void ctx_kill(struct ctx *c);
  * Home CPU: the scheduling context that ran a now blocked chain can go on: makes ready all scheduling contexts parked
  * on `c`, and its own.
  */
-void ctx_unblock(struct ctx *c);
+static inline void ctx_unblock(struct ctx *c)
+{
+    struct list *first = c->helpers.next, *last = c->helpers.prev;
+
+    list_init(&c->helpers);
+    if (first == &c->helpers)
+        return;
+    while (first != last) {
+        struct sched *s = CONTAINER_OF(first, struct sched, node);
+
+        first = first->next;
+        sched_enqueue(s); /* which links its node anew */
+    }
+    sched_enqueue(CONTAINER_OF(last, struct sched, node));
+}
 
 #endif

@@ -52,7 +52,10 @@ void domain_load(struct space_cpu *home)
 {
     if (cpu.home == home && !word_flushes(home))
         return;
-    domain_load_tables(home);
+    if (word_flushes(home))
+        domain_load_tables(home);
+    else
+        write_cr3(__atomic_load_n(&home->cr3, __ATOMIC_RELAXED));
     if (cpu.home == home)
         return;
     cpu.home = home;

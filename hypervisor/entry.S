@@ -3,7 +3,7 @@
  * Ways into the kernel and out of it. From user mode, registers go into cpu.current->regs, and the CPU's one stack, to which
  * TSS.RSP0 points, starts anew. Inside the kernel (idling, or in the window of kernel_preempt()) they are saved on the stack in use.
  *
- * The fast paths of `null`, `call` and `reply` are here, in full. They deal with what is common and leave all else, untouched, to
+ * The fast paths of `null`, `call`, `reply` and `signal` are here, in full. They deal with what is common and leave all else, untouched, to
  * entry_syscall_slow: so there is nothing that they refuse, and no result that differs. docs/ipc.md goes through them line by line.
  */
 #include "layout.h"
@@ -64,6 +64,18 @@
     movq %r14, %cr3
     movq %rbp, cpu + CPU_HOME
 1:
+.endm
+
+/* What C will lose, but for rdi and rsi, into the context `c`; and the kernel's stack. */
+.macro save_caller c
+    movq %rsp, REG(RSP)(\c)
+    movq $CPU_STACK_TOP, %rsp
+    movq %rcx, REG(RIP)(\c)
+    movq %r11, REG(RFLAGS)(\c)
+    movq %rdx, REG(RDX)(\c)
+    movq %r8, REG(R8)(\c)
+    movq %r9, REG(R9)(\c)
+    movq %r10, REG(R10)(\c)
 .endm
 
     .globl entry_syscall
@@ -157,7 +169,54 @@ entry_syscall:
     xorl %r15d, %r15d
     sysretq
 
-3:  testl %edi, %edi
+3:  cmpl $NUMBER_SIGNAL, %edi
+    jne 4f
+    /* `signal` of an event that nobody waits for and no vCPU receives. */
+    movq %rdi, cpu + CPU_SCRATCH
+    movq %rsi, cpu + CPU_SCRATCH + 8
+    shrq $26, %rdi
+    andl $((SELECTORS - 1) << 6), %edi
+    movabsq $CAP_BASE, %rax
+    addq %rax, %rdi
+    movq (%rdi), %rax
+    movq SLOT_BADGE(%rdi), %rsi
+    cmpq %rax, (%rdi) /* the same before and after: the badge belongs to it */
+    jne 5f
+    xorq $WORD_EVENT, %rax
+    testl $WORD_EVENT_MASK, %eax
+    jnz 5f
+    sarq $16, %rax /* struct event */
+    cmpq $0, EVENT_RECEIVER(%rax)
+    jne 6f
+    lock orq %rsi, EVENT_PENDING(%rax)
+    cmpq $0, EVENT_RECEIVER(%rax) /* event.c: somebody who begins to wait now sees the bits, or is seen here */
+    jne 6f
+    lock incq EVENT_SIGNALS(%rax)
+    movq cpu + CPU_SCRATCH, %rdi
+    movq cpu + CPU_SCRATCH + 8, %rsi
+    xorl %eax, %eax
+    sysretq
+5:  movq cpu + CPU_SCRATCH, %rdi
+    movq cpu + CPU_SCRATCH + 8, %rsi
+    jmp entry_syscall_slow
+    /* Somebody is to be told, in C: the event is found, its badge is in rsi. */
+6:  movq cpu + CPU_CURRENT, %rdi
+    save_caller %rdi
+    pushq %rdi
+    movq %rax, %rdi
+    call event_signal_here
+    popq %rdi
+    movq cpu + CPU_SCRATCH, %rax
+    movq %rax, REG(RDI)(%rdi)
+    movq cpu + CPU_SCRATCH + 8, %rsi
+    movq %rsi, REG(RSI)(%rdi)
+    xorl %eax, %eax
+    movq %rax, REG(RAX)(%rdi)
+    testb $HAZARD_EXIT_MASK, cpu + CPU_HAZARDS
+    jnz 8f
+    jmp return_to_caller
+
+4:  testl %edi, %edi
     jnz entry_syscall_slow
     xorl %eax, %eax /* `null` */
     sysretq
@@ -166,25 +225,27 @@ entry_syscall:
     .globl entry_syscall_slow
 entry_syscall_slow:
     movq cpu + CPU_CURRENT, %rax
-    movq %rsp, REG(RSP)(%rax)
-    movq $CPU_STACK_TOP, %rsp
-    movq %rcx, REG(RIP)(%rax)
-    movq %r11, REG(RFLAGS)(%rax)
+    save_caller %rax
     movq %rdi, REG(RDI)(%rax)
     movq %rsi, REG(RSI)(%rax)
-    movq %rdx, REG(RDX)(%rax)
-    movq %r8, REG(R8)(%rax)
-    movq %r9, REG(R9)(%rax)
-    movq %r10, REG(R10)(%rax)
+    andl $(CALL_TABLE - 1), %edi
+    movq call_table(, %rdi, 8), %rcx
+    leaq CTX_REGS(%rax), %rdi
     pushq %rax
-    call call_dispatch
+    call *%rcx
     popq %rdi
-    testb %al, %al
-    jz 4f
-    movq REG(RAX)(%rdi), %rax
+    cmpl $CALL_UNFINISHED, %eax
+    jae 7f
+    movl %eax, %eax
+    movq %rax, REG(RAX)(%rdi)
+    testb $HAZARD_EXIT_MASK, cpu + CPU_HAZARDS
+    jnz 8f
+    cmpq %rdi, cpu + CPU_CURRENT
+    jne 8f
+    movq REG(RSI)(%rdi), %rsi
+return_to_caller:
     movq REG(RIP)(%rdi), %rcx
     movq REG(RFLAGS)(%rdi), %r11
-    movq REG(RSI)(%rdi), %rsi
     movq REG(RDX)(%rdi), %rdx
     movq REG(R8)(%rdi), %r8
     movq REG(R9)(%rdi), %r9
@@ -192,18 +253,40 @@ entry_syscall_slow:
     movq REG(RSP)(%rdi), %rsp
     movq REG(RDI)(%rdi), %rdi
     sysretq
-4:  movq %rbx, REG(RBX)(%rdi)
+7:  cmpl $CALL_BLOCKED_PLAIN, %eax
+    jne 8f
+    /* In `call`, `reply` or `wait`, which lose those registers. Is a thread next that left the kernel's way by SYSCALL, too? */
+    movq cpu + CPU_CURRENT, %rdi
+    testq %rdi, %rdi
+    jz 9f
+    cmpl $0, cpu + CPU_HAZARDS
+    jne 9f
+    cmpl $REGS_SYSCALL, REG(VECTOR)(%rdi)
+    jne 9f
+    movq CTX_HOME(%rdi), %rbp
+    switch_tables
+    movq THREAD_FS_BASE(%rdi), %rbp
+    wrfsbase %rbp
+    xorl %ebp, %ebp
+    wrgsbase %rbp
+    jmp resume_by_syscall
+8:  movq %rbx, REG(RBX)(%rdi)
     movq %rbp, REG(RBP)(%rdi)
     movq %r12, REG(R12)(%rdi)
     movq %r13, REG(R13)(%rdi)
     movq %r14, REG(R14)(%rdi)
     movq %r15, REG(R15)(%rdi)
     xorl %ebp, %ebp
+    movl %eax, %esi
+    call trap_call_end
+    ud2
+9:  xorl %ebp, %ebp
     call kernel_exit
     ud2
 
+resume_by_syscall:
+    leaq CTX_REGS(%rdi), %rdi
     .globl entry_return_syscall
-    .balign 64
 entry_return_syscall:
     movq REGS_RAX(%rdi), %rax
     movq REGS_RIP(%rdi), %rcx

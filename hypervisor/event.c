@@ -20,23 +20,51 @@
 #include "vcpu.h"
 #include "x86.h"
 
+/* Sets the badge bits, for a thread to take; NULL: none waits. A vCPU that has been bound meanwhile is the receiver too. */
+static struct ctx *event_set(struct event *e, u64 badge)
+{
+    struct ctx *receiver;
+
+    atomic_fetch_or(&e->pending, badge);
+    receiver = atomic_load(&e->receiver);
+    if (receiver && ctx_is_vcpu(receiver))
+        atomic_store(&e->pending, 0);
+    return receiver;
+}
+
 void event_signal(struct event *e, u64 badge)
 {
     struct ctx *receiver = atomic_load(&e->receiver);
 
     atomic_fetch_add_explicit(&e->signals, 1, memory_order_relaxed);
-    if (!receiver || !ctx_is_vcpu(receiver)) {
-        atomic_fetch_or(&e->pending, badge);
-        receiver = atomic_load(&e->receiver);
-        if (!receiver)
-            return;
-        if (!ctx_is_vcpu(receiver)) {
-            ctx_post(receiver, CTX_OP_WAKE);
-            return;
-        }
-        atomic_store(&e->pending, 0); /* bound in between */
+    if (!receiver || !ctx_is_vcpu(receiver))
+        receiver = event_set(e, badge);
+    if (receiver && ctx_is_vcpu(receiver))
+        vcpu_signal(vcpu_of(receiver), e->port);
+    else if (receiver)
+        ctx_post(receiver, CTX_OP_WAKE);
+}
+
+/* The thread `waiter`, of this CPU, gets these bits of its event. */
+static inline void event_give(struct ctx *waiter, u64 bits)
+{
+    event_leave(waiter);
+    waiter->regs.rsi = bits;
+    waiter->regs.rax = CB_OK;
+    waiter->state = CTX_READY;
+    ctx_unblock(waiter);
+}
+
+void event_signal_here(struct event *e, u64 badge)
+{
+    struct ctx *receiver = atomic_load(&e->receiver);
+
+    if (!receiver || receiver->cpu != cpu.id || receiver->state != CTX_WAITING || ctx_is_vcpu(receiver)) {
+        event_signal(e, badge);
+        return;
     }
-    vcpu_signal(vcpu_of(receiver), e->port);
+    atomic_fetch_add_explicit(&e->signals, 1, memory_order_relaxed);
+    event_give(receiver, atomic_exchange(&e->pending, 0) | badge);
 }
 
 /*
@@ -70,15 +98,16 @@ status_t event_do_signal(struct regs *r)
     badge = signal_badge(CALL_SEL(r), word);
     if (!badge)
         return FAULT(BAD_CAP, 0);
-    event_signal(slot_word_object(word), badge);
+    event_signal_here(slot_word_object(word), badge);
     return CB_OK;
 }
 
 void event_leave(struct ctx *waiter)
 {
-    atomic_store(&waiter->event->receiver, NULL);
+    atomic_store_explicit(&waiter->event->receiver, NULL, memory_order_release);
     waiter->event = NULL;
-    timerq_remove(&cpu.timers, &waiter->timer);
+    if (waiter->timer.queued)
+        timerq_remove(&cpu.timers, &waiter->timer);
 }
 
 void event_wake(struct ctx *waiter)
@@ -88,11 +117,8 @@ void event_wake(struct ctx *waiter)
     if (waiter->state != CTX_WAITING || !waiter->event)
         return;
     bits = atomic_exchange(&waiter->event->pending, 0);
-    if (!bits)
-        return;
-    event_leave(waiter);
-    waiter->regs.rsi = bits;
-    ctx_finish(waiter, CB_OK);
+    if (bits)
+        event_give(waiter, bits);
 }
 
 void event_timeout(struct ctx *waiter)
@@ -104,35 +130,28 @@ void event_timeout(struct ctx *waiter)
     ctx_finish(waiter, FAULT(TIMEOUT, 0));
 }
 
-/* Puts the caller to sleep on `e`, unless something happens meanwhile. */
-static status_t event_sleep(struct ctx *c, struct event *e, struct regs *r)
+static inline bool event_has_news(struct event *e)
 {
-    struct ctx *nobody = NULL;
-    u64 deadline = r->rsi, bits;
-
-    if (!atomic_compare_exchange_strong(&e->receiver, &nobody, c))
-        return FAULT(BUSY, 0);
-    c->event = e;
-    bits = atomic_exchange(&e->pending, 0);
-    if (bits || __atomic_load_n(&e->obj.dying, __ATOMIC_SEQ_CST)) {
-        event_leave(c);
-        r->rsi = bits ? bits : r->rsi;
-        return bits ? CB_OK : FAULT(ABORTED, 0);
-    }
-    c->timer.kind = TIMER_WAIT;
-    if (deadline != CB_DEADLINE_NONE) {
-        timerq_insert(&cpu.timers, &c->timer, deadline);
-        timer_need(deadline);
-    }
-    ctx_block(c, CTX_WAITING);
-    return CALL_BLOCKED;
+    return atomic_load(&e->pending) || __atomic_load_n(&e->obj.dying, __ATOMIC_SEQ_CST);
 }
 
-status_t event_wait(struct regs *r)
+/* The caller, who has claimed the event, takes what is pending, or else says that it does not wait: then with `status`. */
+static NOINLINE status_t event_take(struct ctx *c, struct regs *r, status_t status)
 {
-    struct ctx *c = cpu.current;
+    u64 bits = atomic_exchange(&c->event->pending, 0);
+
+    event_leave(c);
+    if (!bits)
+        return status;
+    r->rsi = bits;
+    return CB_OK;
+}
+
+static NOINLINE status_t event_wait_any(struct regs *r)
+{
+    struct ctx *c = cpu.current, *nobody = NULL;
     struct event *e;
-    u64 word, bits;
+    u64 word;
     status_t status;
 
     if (ctx_is_vcpu(c))
@@ -143,18 +162,37 @@ status_t event_wait(struct regs *r)
     if (CALL_FLAGS(r) & ~CB_WAIT_POLL)
         return FAULT(BAD_PARAM, 0);
     e = slot_word_object(word);
-    if (atomic_load(&e->receiver))
+    if (!atomic_compare_exchange_strong(&e->receiver, &nobody, c))
         return FAULT(BUSY, 0);
-    bits = atomic_exchange(&e->pending, 0);
-    if (bits) {
-        r->rsi = bits;
-        return CB_OK;
-    }
+    c->event = e;
     if (CALL_FLAGS(r) & CB_WAIT_POLL)
-        return FAULT(EMPTY, 0);
+        return event_take(c, r, FAULT(EMPTY, 0));
+    if (event_has_news(e))
+        return event_take(c, r, FAULT(ABORTED, 0));
     if (r->rsi <= rdtsc())
-        return FAULT(TIMEOUT, 0);
-    return event_sleep(c, e, r);
+        return event_take(c, r, FAULT(TIMEOUT, 0));
+    if (r->rsi != CB_DEADLINE_NONE) {
+        c->timer.kind = TIMER_WAIT;
+        timerq_insert(&cpu.timers, &c->timer, r->rsi);
+        timer_need(r->rsi);
+    }
+    return ctx_block(c, CTX_WAITING);
+}
+
+/* What is most frequent comes first: a thread that waits without a deadline. */
+status_t event_wait(struct regs *r)
+{
+    struct ctx *c = cpu.current, *nobody = NULL;
+    u64 word = slot_word(caps_linear(CALL_SEL(r)));
+    struct event *e = slot_word_object(word);
+
+    if (!slot_word_is(word, CB_TYPE_EVENT, CB_RIGHT_WAIT) || CALL_FLAGS(r) || r->rsi != CB_DEADLINE_NONE ||
+        ctx_is_vcpu(c) || !atomic_compare_exchange_strong(&e->receiver, &nobody, c))
+        return event_wait_any(r);
+    c->event = e;
+    if (event_has_news(e))
+        return event_take(c, r, FAULT(ABORTED, 0));
+    return ctx_block(c, CTX_WAITING);
 }
 
 void event_unbind(struct event *e)

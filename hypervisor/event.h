@@ -20,13 +20,16 @@ struct event {
     _Atomic u64 pending;           /* badge bits nobody has taken yet */
     /* the thread that waits (its home CPU writes), or the vCPU it is bound to (tree_lock to write) */
     _Atomic(struct ctx *) receiver;
+    _Atomic u64 signals;           /* counter */
     u32 port;                      /* of that vCPU; written before it */
     u32 irqs;                      /* tree_lock: hardware interrupts bound to it */
     struct list vcpu_node;         /* tree_lock: vcpu->events */
-    _Atomic u64 signals;           /* counter */
 };
 
 void event_signal(struct event *e, u64 badge);
+
+/* The same, for calls alone: not from an interrupt handler. A thread of this CPU that waits is woken at once. */
+void event_signal_here(struct event *e, u64 badge);
 
 /* CTX_OP_WAKE at the waiter's home CPU. */
 void event_wake(struct ctx *waiter);

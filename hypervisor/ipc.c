@@ -153,7 +153,7 @@ bool ipc_exit(struct ctx *c, struct portal *p, u64 reason)
     struct cb_state *state;
     struct ctx *h;
 
-    c->exit_pending = false;
+    c->flags &= (u8)~CTX_FLAG_AGAIN;
     if (p->cpu != cpu.id || !t || t->ctx.state == CTX_STOPPED || !c->left)
         return false;
     h = &t->ctx;
@@ -161,7 +161,7 @@ bool ipc_exit(struct ctx *c, struct portal *p, u64 reason)
     if (h->state != CTX_IDLE) {
         if (chain_refuses(c, h))
             return false;
-        c->exit_pending = true;
+        c->flags |= CTX_FLAG_AGAIN;
         c->exit_reason = (u32)reason;
         wait_for_handler(c, h);
         return true;

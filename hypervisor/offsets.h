@@ -10,7 +10,8 @@
 #define CPU_HAZARDS 8
 #define CPU_HOME 16
 #define CPU_IDLE_HERE 24
-#define CPU_VIRT_PHYSICAL 40
+#define CPU_SCRATCH 32
+#define CPU_VIRT_PHYSICAL 48
 
 /* struct ctx; from CTX_CPU on, eight bytes that are compared and written together. */
 #define CTX_HOME 224
@@ -33,6 +34,14 @@
 #define PORTAL_ENTRY 56
 #define PORTAL_BADGE 64
 
+/* struct event */
+#define EVENT_PENDING 48
+#define EVENT_RECEIVER 56
+#define EVENT_SIGNALS 64
+
+/* struct slot */
+#define SLOT_BADGE 40
+
 /* struct space_cpu */
 #define SPACE_CPU_CR3 0
 
@@ -44,9 +53,18 @@
 /* corbel/call.h, corbel/cap.h */
 #define NUMBER_CALL 1
 #define NUMBER_REPLY 2
+#define NUMBER_SIGNAL 3
+#define CALL_TABLE 64
 #define SELECTORS 0x10000
 /* The low half-word of a slot: a capability that can be called; and what of it matters. */
 #define WORD_PORTAL 0x0409
 #define WORD_PORTAL_MASK 0x04ff
+#define WORD_EVENT 0x020a /* an event that can be signalled */
+#define WORD_EVENT_MASK 0x02ff
+
+/* cpu.h, reap.h */
+#define HAZARD_EXIT_MASK 0xff
+#define CALL_UNFINISHED 0x10000
+#define CALL_BLOCKED_PLAIN 0x20000
 
 #endif

@@ -7,10 +7,13 @@
  */
 #include "sched.h"
 
+#include "budget.h"
 #include "cpu.h"
 #include "ctx.h"
 #include "event.h"
 #include "portal.h"
+#include "reap.h"
+#include "runqueue.h"
 #include "thread.h"
 #include "timer.h"
 #include "vcpu.h"
@@ -24,9 +27,20 @@ void sched_charge(u64 now)
     cpu.sched_since = now;
 }
 
+/* `s` is in the run queue now: does that matter to what runs? */
+static inline void sched_queued(const struct sched *s)
+{
+    const struct sched *running = cpu.sched;
+
+    if (!running || s->priority > running->priority)
+        cpu_hazard(HAZARD_RESCHED);
+    else if (s->priority == running->priority)
+        timer_need(cpu.sched_since + running->left);
+}
+
 static void sched_queue(struct sched *s, bool front, u64 now)
 {
-    if (!budget_refill(s, now, front)) {
+    if (s->limited && !budget_refill(s, now, front)) {
         s->state = SCHED_THROTTLED;
         timerq_insert(&cpu.timers, &s->timer, s->refill_at);
         timer_need(s->refill_at);
@@ -34,15 +48,18 @@ static void sched_queue(struct sched *s, bool front, u64 now)
     }
     s->state = SCHED_QUEUED;
     runqueue_insert(&cpu.runqueue, s, front);
-    if (!cpu.sched || s->priority > cpu.sched->priority)
-        cpu_hazard(HAZARD_RESCHED);
-    else if (s->priority == cpu.sched->priority)
-        timer_need(cpu.sched_since + cpu.sched->left);
+    sched_queued(s);
 }
 
 void sched_enqueue(struct sched *s)
 {
-    sched_queue(s, false, rdtsc());
+    if (s->limited) {
+        sched_queue(s, false, rdtsc());
+        return;
+    }
+    s->state = SCHED_QUEUED;
+    runqueue_insert(&cpu.runqueue, s, false);
+    sched_queued(s);
 }
 
 void sched_dequeue(struct sched *s)
@@ -116,22 +133,27 @@ static void sched_slice(void)
 {
     const struct sched *s = cpu.sched;
 
-    if (s->budget < s->period || sched_has_rival(s))
+    if (s->limited || sched_has_rival(s))
         timer_need(cpu.sched_since + s->left);
 }
 
-static void sched_run(struct sched *s, struct ctx *c, bool helping)
+/* A budget without a limit is a slice, and a new one is given here. */
+static inline void sched_run(struct sched *s, struct ctx *c, bool helping, u64 now)
 {
-    runqueue_remove(&cpu.runqueue, s);
+    bool rival = runqueue_pop(&cpu.runqueue, s);
+
     s->state = SCHED_RUNNING;
     cpu.sched = s;
-    cpu.sched_since = rdtsc();
+    cpu.sched_since = now;
     cpu.current = c;
     if (helping)
         cpu_hazard(HAZARD_HELPING);
     else if (cpu_hazards() & HAZARD_HELPING)
         cpu_hazard_over(HAZARD_HELPING);
-    sched_slice();
+    if (!s->limited)
+        (void)budget_refill(s, now, false);
+    if (rival || s->limited)
+        timer_need(now + s->left);
 }
 
 /*
@@ -157,10 +179,32 @@ static void sched_park(struct sched *s, struct ctx *c)
     list_append(&c->helpers, &s->node);
 }
 
+/* No handler, in no call, with no exit to be sent again: what is most often found. */
+static bool ctx_runs_alone(const struct ctx *c)
+{
+    return (c->standing & ~(CTX_FLAG_VCPU << 8)) == (CTX_READY | CTX_CHAIN_MAX << 16);
+}
+
 /* A handler runs on its own scheduling context only for callers of other CPUs, or when nobody waits for it. */
 static bool sched_rests(struct ctx *c)
 {
     return !ctx_is_vcpu(c) && thread_of(c)->handler && !remote_next(c);
+}
+
+status_t sched_block(struct list *helpers)
+{
+    struct sched *s = cpu.sched;
+    u64 now = rdtsc();
+
+    budget_use(s, now - cpu.sched_since);
+    s->state = SCHED_PARKED;
+    list_append(helpers, &s->node);
+    s = runqueue_first(&cpu.runqueue);
+    if (s && ctx_runs_alone(s->bound))
+        sched_run(s, s->bound, false, now);
+    else
+        cpu.sched = NULL;
+    return CALL_BLOCKED;
 }
 
 /* Makes the first scheduling context that has something to run the running one. */
@@ -169,9 +213,13 @@ static void pick_first(void)
     struct sched *s;
 
     while ((s = runqueue_first(&cpu.runqueue)) != NULL) {
+        struct ctx *c = s->bound;
         bool helping;
-        struct ctx *c;
 
+        if (ctx_runs_alone(c)) {
+            sched_run(s, c, false, rdtsc());
+            return;
+        }
         if (sched_rests(s->bound)) {
             sched_park(s, s->bound);
             continue;
@@ -187,8 +235,8 @@ static void pick_first(void)
             c->state = CTX_READY;
         }
         if (c->state == CTX_READY) {
-            sched_run(s, c, helping);
-            if (c->exit_pending)
+            sched_run(s, c, helping, rdtsc());
+            if (c->flags & CTX_FLAG_AGAIN)
                 ipc_retry(c);
             if (cpu.current)
                 return;
@@ -204,8 +252,8 @@ void sched_pick(void)
     sched_put(false);
     cpu.current = NULL;
     pick_first();
-    /* Whatever was queued up to now has been considered. */
-    atomic_fetch_and_explicit(&cpu.hazards, ~HAZARD_RESCHED, memory_order_relaxed);
+    if (cpu_hazards() & HAZARD_RESCHED)
+        cpu_hazard_over(HAZARD_RESCHED); /* whatever was queued up to now has been considered */
 }
 
 static void timer_expire(struct timer *t)
@@ -234,6 +282,6 @@ void sched_timers(u64 now)
         return;
     sched_charge(now);
     sched_slice();
-    if (cpu.sched->left == 0 && (cpu.sched->budget < cpu.sched->period || sched_has_rival(cpu.sched)))
+    if (cpu.sched->left == 0 && (cpu.sched->limited || sched_has_rival(cpu.sched)))
         cpu_hazard(HAZARD_RESCHED);
 }

@@ -27,7 +27,8 @@ struct sched {
     u32 cpu;            /* constant */
     u8 priority;        /* constant */
     u8 state;           /* enum sched_state; home CPU */
-    u16 reserved;
+    bool limited;       /* constant: budget < period, so that it matters even without a rival */
+    u64 bit;            /* constant: of its priority, in runqueue.bitmap[priority / 64] */
     u64 budget, period; /* constant, TSC ticks */
     u64 left;           /* budget left, as of the last time it was taken off the CPU */
     u64 debt;           /* TSC ticks that it ran beyond its budgets, to be taken off the next ones */
@@ -43,11 +44,15 @@ struct runqueue {
     struct list queue[CB_PRIORITIES];
 };
 
-void sched_cpu_init(struct runqueue *rq);
-
 /* Home CPU: puts it into the run queue (at the end, or the front if it was merely preempted), or throttles it. */
 void sched_enqueue(struct sched *s);
 void sched_dequeue(struct sched *s);
+
+/*
+ * cpu->sched leaves the CPU, and waits in `helpers` of the context that it ran. Where it is plain what is next, that
+ * is cpu->sched and cpu->current at once (the caller has set cpu->current to NULL).
+ */
+status_t sched_block(struct list *helpers);
 
 /* cpu->sched goes behind all others of its priority. */
 void sched_yield(void);
@@ -66,16 +71,5 @@ void sched_timers(u64 now);
 
 /* TSC ticks that it has run, up to now. Any CPU. */
 u64 sched_consumed(const struct sched *s);
-
-/* Its budget shrinks by what it has used. */
-void budget_use(struct sched *s, u64 ticks);
-
-/* A new budget if it is time for one and it has not merely been preempted. False: none is left before `refill_at`. */
-bool budget_refill(struct sched *s, u64 now, bool preempted);
-
-/* Pure queue operations, unit-tested on the host. */
-void runqueue_insert(struct runqueue *rq, struct sched *s, bool front);
-void runqueue_remove(struct runqueue *rq, struct sched *s);
-struct sched *runqueue_first(const struct runqueue *rq);
 
 #endif

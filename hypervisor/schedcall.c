@@ -27,7 +27,9 @@ struct sched *sched_alloc(struct account *account, u32 cpu_id, u32 priority, u64
         return NULL;
     s->cpu = cpu_id;
     s->priority = (u8)priority;
+    s->bit = 1ull << priority % 64;
     s->budget = ticks(budget);
+    s->limited = budget < period;
     s->period = ticks(period);
     s->timer.kind = TIMER_REFILL;
     list_init(&s->node);

@@ -67,6 +67,14 @@ static inline u32 slot_word_rights(u64 word)
     return (u32)(word >> SLOT_RIGHTS_SHIFT) & 0xff;
 }
 
+/* Is it a capability of this type, with these rights? */
+static inline bool slot_word_is(u64 word, enum cb_type type, u32 rights)
+{
+    u64 wanted = (u64)type | (u64)rights << SLOT_RIGHTS_SHIFT;
+
+    return ((word ^ wanted) & (0xff | wanted)) == 0;
+}
+
 static inline void *slot_word_object(u64 word)
 {
     return (void *)(uintptr_t)((s64)word >> SLOT_OBJECT_SHIFT); /* the address is canonical */

@@ -5,10 +5,12 @@
 #include "call.h"
 #include "cpu.h"
 #include "cpu_init.h"
+#include "event.h"
 #include "fpu.h"
 #include "irq.h"
 #include "log.h"
 #include "offsets.h"
+#include "reap.h"
 #include "thread.h"
 #include "x86.h"
 
@@ -17,6 +19,7 @@ ASSERT_OFFSET(struct cpu, current, CPU_CURRENT);
 ASSERT_OFFSET(struct cpu, hazards, CPU_HAZARDS);
 ASSERT_OFFSET(struct cpu, home, CPU_HOME);
 ASSERT_OFFSET(struct cpu, idle_here, CPU_IDLE_HERE);
+ASSERT_OFFSET(struct cpu, scratch, CPU_SCRATCH);
 ASSERT_OFFSET(struct ctx, home, CTX_HOME);
 ASSERT_OFFSET(struct ctx, cpu, CTX_CPU);
 ASSERT_OFFSET(struct ctx, state, CTX_STATE);
@@ -31,13 +34,27 @@ ASSERT_OFFSET(struct thread, stack, THREAD_STACK);
 ASSERT_OFFSET(struct thread, calls, THREAD_CALLS);
 ASSERT_OFFSET(struct thread, handled, THREAD_HANDLED);
 _Static_assert(CTX_READY == STATE_READY && CTX_IDLE == STATE_IDLE && CTX_CALLING == STATE_CALLING, "offsets.h");
+ASSERT_OFFSET(struct event, pending, EVENT_PENDING);
+ASSERT_OFFSET(struct event, receiver, EVENT_RECEIVER);
+ASSERT_OFFSET(struct event, signals, EVENT_SIGNALS);
+ASSERT_OFFSET(struct slot, badge, SLOT_BADGE);
 _Static_assert(CB_CALL_call == NUMBER_CALL && CB_CALL_reply == NUMBER_REPLY && CB_CALL_null == 0, "offsets.h");
+_Static_assert(CB_CALL_signal == NUMBER_SIGNAL && CB_CALL_TABLE == CALL_TABLE, "offsets.h");
+_Static_assert(HAZARD_EXIT == HAZARD_EXIT_MASK && CALL_AGAIN == CALL_UNFINISHED, "offsets.h");
+_Static_assert(CALL_BLOCKED == CALL_BLOCKED_PLAIN, "offsets.h");
 _Static_assert(CB_SELECTORS == SELECTORS && sizeof(struct slot) == 64, "entry.S makes a place of a selector by a shift");
 _Static_assert(WORD_PORTAL == (CB_TYPE_PORTAL | CB_RIGHT_CALL << SLOT_RIGHTS_SHIFT), "offsets.h");
+_Static_assert(WORD_EVENT == (CB_TYPE_EVENT | CB_RIGHT_SIGNAL << SLOT_RIGHTS_SHIFT), "offsets.h");
 
 #define EXCEPTIONS 32u
 
 /* ---- Ways in ---- */
+
+NORETURN void trap_call_end(struct ctx *c, status_t status)
+{
+    call_end(c, status);
+    kernel_exit();
+}
 
 void trap_interrupt(u32 vector)
 {

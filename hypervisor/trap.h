@@ -14,6 +14,8 @@ NORETURN void entry_return(struct regs *r);         /* IRET */
 NORETURN void entry_return_syscall(struct regs *r); /* SYSRET */
 
 /* Called by entry.S. */
+struct ctx;
+NORETURN void trap_call_end(struct ctx *c, status_t status); /* of a call that does not return at once */
 NORETURN void trap_user(struct regs *r);
 void trap_kernel(struct regs *r); /* returns to where it came from */
 void trap_ist(struct regs *r);    /* NMI, #MC, #DF: on stacks of their own */

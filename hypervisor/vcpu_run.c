@@ -30,7 +30,7 @@ static void vcpu_deliver(struct vcpu *v, unsigned class)
         return;
     log_printf("corbel: a vCPU (number %u) stops: exit %s has no portal (%lx, %lx)", v->number, exit_name(class), v->qual[0],
                v->qual[1]);
-    ctx_block(&v->ctx, CTX_STOPPED);
+    (void)ctx_block(&v->ctx, CTX_STOPPED);
 }
 
 void vcpu_exit_again(struct vcpu *v, unsigned class)

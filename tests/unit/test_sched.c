@@ -3,8 +3,9 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "budget.h"
 #include "random.h"
-#include "sched.h"
+#include "runqueue.h"
 
 #define SCHEDS 200u
 
@@ -47,10 +48,11 @@ static const struct sched *model_first(void)
 
 static void init(u8 priorities)
 {
-    sched_cpu_init(&queue);
+    runqueue_init(&queue);
     for (unsigned i = 0; i < SCHEDS; i++) {
         list_init(&scheds[i].node);
         scheds[i].priority = (u8)(1 + random_below(priorities));
+        scheds[i].bit = 1ull << scheds[i].priority % 64;
     }
 }
 
@@ -95,7 +97,7 @@ Test(sched, an_empty_queue)
 
 Test(budget, first_use_gives_one)
 {
-    struct sched s = { .budget = 20, .period = 100 };
+    struct sched s = { .budget = 20, .period = 100, .limited = true };
 
     cr_assert(budget_refill(&s, 1000, false));
     cr_assert_eq(s.left, 20);
@@ -104,7 +106,7 @@ Test(budget, first_use_gives_one)
 
 Test(budget, exhausted_until_the_period_is_over)
 {
-    struct sched s = { .budget = 20, .period = 100 };
+    struct sched s = { .budget = 20, .period = 100, .limited = true };
 
     cr_assert(budget_refill(&s, 1000, false));
     budget_use(&s, 20);
@@ -117,7 +119,7 @@ Test(budget, exhausted_until_the_period_is_over)
 
 Test(budget, preemption_and_sleep_within_a_period_give_nothing)
 {
-    struct sched s = { .budget = 20, .period = 100 };
+    struct sched s = { .budget = 20, .period = 100, .limited = true };
 
     cr_assert(budget_refill(&s, 1000, false));
     budget_use(&s, 15);
@@ -131,7 +133,7 @@ Test(budget, preemption_and_sleep_within_a_period_give_nothing)
 
 Test(budget, a_late_end_is_taken_off_the_next)
 {
-    struct sched s = { .budget = 20, .period = 100 };
+    struct sched s = { .budget = 20, .period = 100, .limited = true };
 
     cr_assert(budget_refill(&s, 1000, false));
     budget_use(&s, 50); /* 30 too many */
@@ -143,7 +145,7 @@ Test(budget, a_late_end_is_taken_off_the_next)
 
 Test(budget, debt_has_an_end)
 {
-    struct sched s = { .budget = 20, .period = 100 };
+    struct sched s = { .budget = 20, .period = 100, .limited = true };
     u64 now = 1000;
     unsigned periods = 0;
 
@@ -175,7 +177,7 @@ Test(budget, a_time_slice_never_throttles)
 /* Runs when it may, for random times, ended by an interrupt that comes up to 10 ticks late. */
 Test(budget, in_the_long_run)
 {
-    struct sched s = { .budget = 200, .period = 1000 };
+    struct sched s = { .budget = 200, .period = 1000, .limited = true };
     u64 now = 5000, begin = now;
 
     while (now < begin + 1000000) {
