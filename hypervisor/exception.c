@@ -20,8 +20,9 @@ void thread_exception(struct ctx *c, u64 cr2)
     t->cr2 = cr2;
     if (slot_word_type(word) == CB_TYPE_PORTAL && ipc_exit(c, slot_word_object(word), c->regs.vector))
         return;
-    log_printf("corbel: a thread stops: exception %lu (error %lx, address %lx) at %lx", c->regs.vector, c->regs.error, cr2,
-               c->regs.rip);
+    if (!c->obj.dying) /* whose memory may have gone before it */
+        log_printf("corbel: a thread stops: exception %lu (error %lx, address %lx) at %lx", c->regs.vector, c->regs.error,
+                   cr2, c->regs.rip);
     ctx_stop(c);
 }
 
