@@ -105,11 +105,13 @@ static u64 *translation(void)
     X(elsewhere, "mappings", u64 *, translation(), *v ^= PAGE_2M)                                                   \
     X(writable, "mappings", struct ctx *, context(CTX_WAITING), v->utcb_address += PAGE_SIZE)                       \
     X(handler, "objects", struct portal *, object(CB_TYPE_PORTAL), v->handler = NULL)                               \
-    X(portals, "objects", struct portal *, object(CB_TYPE_PORTAL), v->node.prev = v->node.next)                     \
+    X(portals, "objects", struct portal *, object(CB_TYPE_PORTAL), v->node.prev = (struct list *)dump_kernel(&v->node)) \
     X(event, "objects", struct ctx *, context(CTX_WAITING), v->event = NULL)                                        \
     X(receiver, "contexts", struct ctx *, context(CTX_WAITING), AT(v->event)->receiver = NULL)                      \
     X(caller, "contexts", struct ctx *, context(CTX_CALLING), AT(v->callee)->caller = NULL)                         \
     X(callee, "contexts", struct ctx *, context(CTX_CALLING), v->callee = NULL)                                     \
+    X(remote, "contexts", struct ctx *, context(CTX_REMOTE), v->remote.handler = NULL)                              \
+    X(remote_list, "contexts", struct ctx *, context(CTX_REMOTE), AT(v->remote.node.prev)->next = v->remote.node.next) \
     X(helper, "contexts", struct ctx *, context(CTX_HELPING), v->state = CTX_READY)                                 \
     X(asleep, "contexts", struct ctx *, context(CTX_WAITING), v->state = CTX_READY)                                 \
     X(parked, "cpus", struct sched *, sched_in(SCHED_PARKED), v->state = SCHED_THROTTLED)                           \

@@ -131,13 +131,16 @@ void check_objects(void)
 
 /* ---- Contexts ---- */
 
-/* Where a chain of calls ends that begins with `c`: what a scheduling context bound to it runs. */
+/*
+ * Where a chain of calls ends that begins with `c`: what a scheduling context bound to it runs. Who waits for a handler
+ * that is free is an end, too: it makes its call now.
+ */
 static const struct thing *chain_end(const struct thing *c)
 {
     for (u32 n = 0; n < CTX_WALK_MAX; n++) {
         const struct thing *next = ctx_callee(ctx_view(c)) ? thing_find(ctx_callee(ctx_view(c))) : NULL;
 
-        if (!next || !is_ctx(next))
+        if (!next || !is_ctx(next) || (ctx_view(c)->state == CTX_HELPING && ctx_view(next)->state == CTX_IDLE))
             return c;
         c = next;
     }
@@ -254,6 +257,18 @@ static void check_state(const struct thing *t)
         bad("contexts", "%lx waits for an event that does not know of it", t->kernel);
 }
 
+/* Has the scheduling context bound to it something to run? */
+static bool could_run(const struct thing *t)
+{
+    const struct ctx *end = ctx_view(chain_end(t));
+    const struct thread *h = (const struct thread *)(const void *)t->obj;
+
+    if (rests(t))
+        return false;
+    return end->state == CTX_READY || end->state == CTX_HELPING ||
+           (is_handler(t) && end->state == CTX_IDLE && h->remote.callers.root);
+}
+
 /* A context that can run has time, or waits for it; one that cannot has none in a run queue. */
 static void check_own_sched(const struct thing *t)
 {
@@ -265,14 +280,10 @@ static void check_own_sched(const struct thing *t)
         return;
     if ((u64)sched->bound != t->kernel || sched->cpu != c->cpu)
         bad("contexts", "%lx and its scheduling context do not know of one another", t->kernel);
-    if (rests(t))
-        return;
-    if (c->state == CTX_READY && (sched->state == SCHED_UNBOUND || sched->state == SCHED_PARKED) && !c->post_ops)
+    if (could_run(t) && (sched->state == SCHED_UNBOUND || sched->state == SCHED_PARKED) && !c->post_ops)
         bad("contexts", "%lx could run, but its scheduling context is in state %u", t->kernel, sched->state);
     if (c->state == CTX_NEW && !c->post_ops)
         bad("contexts", "%lx has a scheduling context, but was never started", t->kernel);
-    if (ctx_view(chain_end(t))->state == CTX_READY && sched->state == SCHED_PARKED && !c->post_ops)
-        bad("contexts", "%lx waits for what could run, but its scheduling context is parked", t->kernel);
 }
 
 void check_contexts(void)
