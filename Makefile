@@ -161,7 +161,7 @@ GUEST_TASKS := \
 	calltest \
 	counter \
 	linked \
-	stress \
+	race \
 
 GUEST_calltest := \
 	tests/guest/calltest/abort.c \
@@ -180,6 +180,10 @@ GUEST_calltest := \
 	tests/guest/calltest/time.c \
 	tests/guest/calltest/vcpu.c \
 	tests/guest/calltest/ways.c \
+
+GUEST_race := \
+	tests/guest/race/act.c \
+	tests/guest/race/renew.c \
 
 # Benchmarks: bootable workloads of their own, build/tests/bench/NAME.elf.
 BENCH_TASKS := \
@@ -287,6 +291,7 @@ SYSTEM_SRC := \
 	tests/system/many.c \
 	tests/system/native.c \
 	tests/system/one.c \
+	tests/system/race.c \
 	tests/system/vmx.c \
 
 # ---- Flags ---------------------------------------------------------------------------------------------------
@@ -454,8 +459,8 @@ ISOS := \
 	load \
 	many \
 	panic \
+	race \
 	run \
-	stress \
 	tiny \
 	two \
 
@@ -468,8 +473,8 @@ ISO_ipcnative := console=$(CONSOLE) native=$(B)/tests/bench/native.elf
 ISO_ipcnative_VIDEO := text
 ISO_linked := console=$(CONSOLE) echo=$(ECHO) linked=$(B)/tests/guest/linked.elf
 ISO_linked_VIDEO := text
-ISO_stress := console=$(CONSOLE) stress=$(B)/tests/guest/stress.elf
-ISO_stress_VIDEO := text
+ISO_race := console=$(CONSOLE) race=$(B)/tests/guest/race.elf
+ISO_race_VIDEO := text
 ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_bochs := $(ISO_LINUX) disk=$(SMALL_DISK)
 ISO_bochs_VIDEO := text
@@ -533,7 +538,7 @@ run: run-machine ## Linux on Corbel on QEMU (EMULATOR=bochs: on Bochs), the term
 # ---- System tests --------------------------------------------------------------------------------------------
 
 SYSTEM := $(B)/tests/system/test
-SYSTEM_NEEDS := $(SYSTEM) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso $(B)/iso/noroot.iso
+SYSTEM_NEEDS := $(SYSTEM) $(CHECK_DUMP) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso $(B)/iso/noroot.iso
 
 $(B)/tests/system/%.o: tests/system/%.c Makefile
 	@mkdir -p $(@D)

@@ -74,16 +74,6 @@ Test(native, linked_2_cpus)
     linked("native-linked-2", NULL);
 }
 
-/* What can meet, meets: here the CPUs of the machine really run at the same time. */
-Test(native, stress)
-{
-    struct machine m;
-
-    machine_start_qemu(&m, "native-stress", ISO("stress"), NULL);
-    machine_expect(&m, "stress: ok", 120);
-    machine_expect_end(&m, 0, 60);
-}
-
 Test(native, bochs_1_cpu)
 {
     struct machine m;
