@@ -18,8 +18,48 @@ $(B)/initramfs.list: images/initramfs/list /bin/busybox
 	$(Q)cp $< $@
 	$(Q)/bin/busybox --list | grep -vx busybox | \
 		sed 's|.*|slink /bin/& busybox 0777 0 0|' >>$@
+	$(Q)echo 'file /bin/ipcbench $(B)/images/ipcbench 0755 0 0' >>$@
+	$(Q)echo 'file /tests/hostile $(B)/images/hostile 0755 0 0' >>$@
 
-$(INITRAMFS): $(B)/initramfs.list $(B)/gen_init_cpio $(wildcard images/initramfs/* images/initramfs/tests/*)
+# Programs of the guests' own, static: images/programs/. The interface of /dev/corbel is the patched kernel's.
+PROGRAMS := $(B)/images/ipcbench $(B)/images/hostile
+PROGRAM_FLAGS := -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -ffile-prefix-map=$(CURDIR)=. -MMD -MP -I$(B)/images/include
+
+PROGRAM_ipcbench := \
+	images/programs/corbel.c \
+	images/programs/ipcbench.c \
+	images/programs/peer.c \
+	images/programs/results.c \
+	images/programs/rounds.c \
+	images/programs/service.c \
+
+PROGRAM_hostile := \
+	images/programs/corbel.c \
+	images/programs/hostile.c \
+	images/programs/hostile_links.c \
+	images/programs/hostile_memory.c \
+	images/programs/hostile_requests.c \
+	images/programs/hostile_storm.c \
+
+# It changes only if its content does.
+$(B)/images/include/.copied: $(LINUX)/.applied
+	@mkdir -p $(@D)/linux
+	$(Q)cmp -s $(LINUX)/include/uapi/linux/corbel.h $(@D)/linux/corbel.h || \
+		cp $(LINUX)/include/uapi/linux/corbel.h $(@D)/linux/corbel.h
+	$(Q)touch $@
+$(B)/images/include/linux/corbel.h: $(B)/images/include/.copied ;
+
+$(B)/images/%.o: images/%.c $(B)/images/include/linux/corbel.h Makefile images/images.mk
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(PROGRAM_FLAGS) -c -o $@ $<
+$(PROGRAMS): $(B)/images/%:
+	@echo "  LD      $@"
+	$(Q)$(CC) -static -s -Wl,--build-id=none -o $@ $(filter %.o,$^)
+$(B)/images/ipcbench: $(call objects,$(PROGRAM_ipcbench))
+$(B)/images/hostile: $(call objects,$(PROGRAM_hostile))
+
+$(INITRAMFS): $(B)/initramfs.list $(B)/gen_init_cpio $(PROGRAMS) $(wildcard images/initramfs/* images/initramfs/tests/*)
 	@echo "  CPIO    $@"
 	$(Q)$(B)/gen_init_cpio -t $(SOURCE_DATE_EPOCH) $< | gzip -9n >$@
 
