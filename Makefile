@@ -286,6 +286,7 @@ DUMP_SRC := \
 SYSTEM_SRC := \
 	tests/system/bad.c \
 	tests/system/console.c \
+	tests/system/ipcbench.c \
 	tests/system/load.c \
 	tests/system/machine.c \
 	tests/system/many.c \
