@@ -100,11 +100,11 @@ entry_syscall:
     movq PORTAL_HANDLER(%rax), %rbx
     movq cpu + CPU_IDLE_HERE, %rbp
     cmpq %rbp, CTX_CPU(%rbx)
-    jne entry_syscall_slow
+    jne entry_syscall_scrub
     movq cpu + CPU_CURRENT, %r12
     movl CTX_STATE(%r12), %r13d
     subl $CTX_LEFT_ONE, %r13d
-    jb entry_syscall_slow
+    jb entry_syscall_scrub
     /* All is checked; rax: portal, rbx: handler, r12: caller, r13: the handler's state (READY, as the caller's was). */
     movq CTX_HOME(%rbx), %rbp
     switch_tables
@@ -144,9 +144,9 @@ entry_syscall:
     movq cpu + CPU_CURRENT, %rbx
     movq CTX_CALLER(%rbx), %r12
     testq %r12, %r12
-    jz entry_syscall_slow
+    jz entry_syscall_scrub
     cmpw $STATE_CALLING, CTX_STATE(%r12) /* and no CTX_FLAG */
-    jne entry_syscall_slow
+    jne entry_syscall_scrub
     movq CTX_HOME(%r12), %rbp
     switch_tables
     movl $STATE_IDLE, CTX_STATE(%rbx)
@@ -221,6 +221,12 @@ entry_syscall:
     xorl %eax, %eax /* `null` */
     sysretq
 
+    /* The kernel's pointers are not the caller's to see. */
+entry_syscall_scrub:
+    xorl %ebx, %ebx
+    xorl %ebp, %ebp
+    xorl %r12d, %r12d
+    xorl %r13d, %r13d
     /* All other calls, and these if they are not simple. The registers that C keeps are saved only if another context is next. */
     .globl entry_syscall_slow
 entry_syscall_slow:

@@ -153,7 +153,7 @@ static bool is_handler(const struct thing *t)
     return t->obj->type == CB_TYPE_THREAD && ((const struct thread *)(const void *)t->obj)->handler;
 }
 
-/* A handler whose own scheduling context has nothing to do: no caller on another CPU, and somebody else's time if any. */
+/* A handler whose own scheduling context has nothing to do: no caller on another CPU, and others' time if any. */
 static bool rests(const struct thing *t)
 {
     const struct thread *h = (const struct thread *)(const void *)t->obj;

@@ -285,10 +285,10 @@ void test_reply_groups(void)
 struct probe_regs {
     uint64_t rax, rcx, rdx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15, rflags;
 };
-#define PROBE_REGS (sizeof(struct probe_regs) / 8)
 #define PROBE_SECRET 0x5ec7e7ca11e75ec7ull
 #define PROBE_REPLY_SECRET 0x5ec7e7a45e7e75ecull
-#define PROBE_FLAGS 0xcd5u /* arithmetic, direction */
+#define PROBE_FLAGS 0xcd5u     /* arithmetic, direction */
+#define PROBE_FLAGS_OWN 0x202u /* as they always are */
 
 void probe_call(uint64_t word, uint64_t info, uint64_t secret, struct probe_regs *after);
 void probe_entry(void);
@@ -297,14 +297,20 @@ extern uint64_t probe_reply_info, probe_reply_secret;
 struct probe_regs probe_seen;
 uint64_t probe_reply_info, probe_reply_secret = PROBE_REPLY_SECRET;
 
-static uint32_t probe_find(const struct probe_regs *regs, uint64_t secret)
+static bool probe_either(uint64_t value, uint64_t other)
 {
-    const uint64_t *all = (const uint64_t *)(const void *)regs;
-    uint32_t found = 0;
+    return value == 0 || value == other;
+}
 
-    for (uint32_t i = 0; i < PROBE_REGS; i++)
-        found += all[i] == secret;
-    return found;
+/* What the caller finds where nothing was sent: what it had there now or at some time, but nothing of others. */
+static bool probe_own(const struct probe_regs *r)
+{
+    const uint64_t lost[] = {r->rbx, r->rbp, r->r12, r->r13, r->r14, r->r15};
+
+    for (uint32_t i = 0; i < sizeof(lost) / sizeof(*lost); i++)
+        if (lost[i] == PROBE_REPLY_SECRET || lost[i] >> 63) /* the handler's, the kernel's */
+            return false;
+    return true;
 }
 
 /* Nothing but the message goes from one side to the other, in either direction. */
@@ -312,7 +318,7 @@ void test_call_scrubbed(void)
 {
     struct thread *handler = way_handler(echo);
     uint32_t portal = handler ? way_portal_at(handler, (uint64_t)probe_entry, 77) : 0;
-    uint64_t info = CB_INFO(2, way == WAY_ITEM, 0);
+    uint64_t info = CB_INFO(0, way == WAY_ITEM, 0); /* none in the plain way: only that takes the fast path */
     struct probe_regs after = {0};
 
     CHECK(portal);
@@ -323,11 +329,21 @@ void test_call_scrubbed(void)
     CHECK_EQUAL(probe_seen.rdi, 77);
     CHECK(probe_seen.rsi == 1 && probe_seen.rdx == 2 && probe_seen.r8 == 3 && probe_seen.r9 == 4);
     CHECK_EQUAL(probe_seen.r10, info);
-    CHECK_EQUAL(probe_find(&probe_seen, PROBE_SECRET), 0);
+    CHECK((probe_seen.rbx | probe_seen.rbp | probe_seen.r12 | probe_seen.r13 | probe_seen.r14 | probe_seen.r15) == 0);
+    CHECK_EQUAL(probe_seen.rax, 0);
+    CHECK(probe_either(probe_seen.rcx, (uint64_t)probe_entry)); /* left there by the way into user mode */
+    CHECK(probe_either(probe_seen.r11 & ~PROBE_FLAGS_OWN, 0));
     CHECK_EQUAL(probe_seen.rflags & PROBE_FLAGS, 0);
     CHECK_OK(after.rax);
     CHECK(after.rsi == 1 && after.rdx == 2 && after.r8 == 3 && after.r9 == 4);
     CHECK_EQUAL(after.r10, info);
-    CHECK_EQUAL(probe_find(&after, PROBE_REPLY_SECRET), 0);
+    CHECK(probe_own(&after));
+    CHECK(probe_either(after.rdi, CB_CALL_WORD(CB_CALL_call, 0, portal)));
+    CHECK(after.rcx - (uint64_t)probe_call < 256); /* behind the call */
+    CHECK(probe_either(after.r11 & ~PROBE_FLAGS_OWN, 0));
     CHECK_EQUAL(after.rflags & PROBE_FLAGS, 0);
+    /* Refusals tell nothing of what was looked at either. */
+    probe_call(CB_CALL_WORD(CB_CALL_reply, 0, 0), 0, PROBE_SECRET, &after);
+    CHECK_STATUS(after.rax, STATUS(BAD_CALL, 0));
+    CHECK(probe_own(&after));
 }

@@ -174,7 +174,8 @@ static uint32_t child_portal(const struct child *child, uint64_t entry, uint32_t
     uint64_t status;
 
     *thread = scratch();
-    status = cb_thread_create(child->account, *thread, child->domain, test_other_cpu(), CHILD_UTCB + CB_PAGE_SIZE, 0, 0);
+    status = cb_thread_create(child->account, *thread, child->domain, test_other_cpu(), CHILD_UTCB + CB_PAGE_SIZE, 0,
+                              0);
     if (status == CB_OK)
         status = cb_portal_create(CB_TASK_SEL_ACCOUNT, portal, *thread, entry, 0, 0);
     if (status == CB_OK)

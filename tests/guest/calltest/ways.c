@@ -34,7 +34,10 @@ static uint32_t portal_count;
 const char *way_name(enum way which)
 {
     static const char *const names[] = {
-        [WAY_PLAIN] = "plain", [WAY_ITEM] = "an empty item", [WAY_BUSY] = "a busy handler", [WAY_REMOTE] = "another CPU",
+        [WAY_PLAIN] = "plain",
+        [WAY_ITEM] = "an empty item",
+        [WAY_BUSY] = "a busy handler",
+        [WAY_REMOTE] = "another CPU",
     };
 
     return names[which];
