@@ -14,6 +14,7 @@
 #include "pte.h"
 #include "thread.h"
 #include "vcpu.h"
+#include "vmx.h"
 
 #define AREA "accounts"
 
@@ -97,6 +98,15 @@ static void claim_domain(const struct domain *d)
     }
 }
 
+static void claim_backend(const struct vcpu *v)
+{
+    const struct vmx *x = dump_at(v->hw, sizeof(*x));
+
+    claim(v->ctx.obj.account, v->hw, PAGE_DATA);
+    if (x && (u64)SYMBOL(const struct virt_ops *, NULL, virt) == dump_symbol_address(NULL, "vmx_ops", 0))
+        claim_physical(v->ctx.obj.account, x->vmcs);
+}
+
 /* The size of the object's block, other pages claimed. */
 static u64 claim_parts(const struct object *obj)
 {
@@ -107,7 +117,7 @@ static u64 claim_parts(const struct object *obj)
     case CB_TYPE_DOMAIN: claim_domain((const struct domain *)(const void *)obj); return sizeof(struct domain);
     case CB_TYPE_VCPU:
         claim(obj->account, v->page, PAGE_DATA);
-        claim(obj->account, v->hw, PAGE_DATA);
+        claim_backend(v);
         claim(obj->account, c->fpu, PAGE_DATA);
         claim(obj->account, c->utcb, PAGE_DATA);
         return sizeof(struct vcpu);

@@ -164,7 +164,7 @@ static void check_running(const struct cpu *c)
         ctx_expect(c->current, c->id, "what runs");
     if (c->fpu_owner)
         ctx_expect(c->fpu_owner, c->id, "whose FPU state is loaded");
-    if (c->current || s || c->hazards)
+    if (c->current || s || (c->hazards & HAZARD_EXIT))
         unquiet(AREA, "CPU %u is not idle", c->id);
     if (c->post_lock.next != c->post_lock.serving)
         unquiet(AREA, "CPU %u: the lock of its posts is taken", c->id);

@@ -102,7 +102,18 @@ static struct range *range_of(u64 domain, u64 address)
     return NULL;
 }
 
-static void leaf(u64 domain, u64 address, u64 entry, u64 bytes)
+/* May user mode, or a guest, read and execute there? */
+static bool entry_open(const struct space *s, u64 entry)
+{
+    return s->format == SPACE_EPT ? entry & EPT_R : entry & PTE_U;
+}
+
+static bool entry_executable(const struct space *s, u64 entry)
+{
+    return s->format == SPACE_EPT ? entry & EPT_X : !(entry & PTE_NX);
+}
+
+static void leaf(const struct space *s, u64 domain, u64 address, u64 entry, u64 bytes)
 {
     u64 base = pte_address(entry) & ~(bytes - 1);
     struct range *r = range_of(domain, address);
@@ -114,7 +125,7 @@ static void leaf(u64 domain, u64 address, u64 entry, u64 bytes)
     }
     if (base < r->base || base + bytes > r->end || (r->found && base != r->next))
         bad(AREA, "domain %lx: %lx leads to %lx, where its frame is not", domain, address, base);
-    if ((entry & PTE_W && !r->writable) || (!(entry & PTE_NX) && !r->executable) || !(entry & PTE_U))
+    if ((entry & PTE_W && !r->writable) || (entry_executable(s, entry) && !r->executable) || !entry_open(s, entry))
         bad(AREA, "domain %lx: %lx has rights that its frame has not", domain, address);
     if (!r->kernel && page_is_kernel(base, bytes))
         bad(AREA, "domain %lx: %lx leads to memory of the kernel, %lx", domain, address, base);
@@ -122,7 +133,7 @@ static void leaf(u64 domain, u64 address, u64 entry, u64 bytes)
     r->found += bytes;
 }
 
-static void table(u64 domain, const u64 *entries, unsigned level, u64 address)
+static void table(const struct space *s, u64 domain, const u64 *entries, unsigned level, u64 address)
 {
     for (u32 i = 0; entries && i < PTE_ENTRIES; i++) {
         u64 at = address + i * pte_span(level);
@@ -130,12 +141,12 @@ static void table(u64 domain, const u64 *entries, unsigned level, u64 address)
         if (!(entries[i] & PTE_P))
             continue;
         if (level == 1 || (entries[i] & PTE_LARGE)) {
-            leaf(domain, at, entries[i], pte_span(level));
+            leaf(s, domain, at, entries[i], pte_span(level));
             continue;
         }
         if (!dump_physical(pte_address(entries[i]), PAGE_SIZE))
             bad(AREA, "domain %lx: the table for %lx is nowhere", domain, at);
-        table(domain, dump_physical(pte_address(entries[i]), PAGE_SIZE), level - 1, at);
+        table(s, domain, dump_physical(pte_address(entries[i]), PAGE_SIZE), level - 1, at);
     }
 }
 
@@ -171,7 +182,7 @@ static void check_domain(const struct thing *t)
     const struct space_cpu *cpus = dump_at(d->space.cpus, PAGE_SIZE);
 
     if (d->space.root)
-        table(t->kernel, dump_at(d->space.root, PAGE_SIZE), d->space.levels, 0);
+        table(&d->space, t->kernel, dump_at(d->space.root, PAGE_SIZE), d->space.levels, 0);
     for (u32 i = 0; cpus && d->space.root && i < dump_cpu_count(); i++) {
         const u64 *pml4 = cpus[i].pml4 ? dump_physical(cpus[i].pml4, PAGE_SIZE) : NULL;
 
