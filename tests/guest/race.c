@@ -15,7 +15,7 @@
 
 #define PAYER_PAGES 256u
 #define RECALL_MS 15u        /* a thread that has been in a call or wait for so long is recalled */
-#define PATIENCE_MS 10000u   /* one that does not get on for so long is stuck */
+#define PATIENCE_MS 20000u   /* one that does not get on for so long is stuck */
 #define WARM_UP 5000u        /* operations: make what stays */
 #define PRIORITY 12u         /* of those who act */
 #define PAIR_PRIORITY 20u
