@@ -75,6 +75,7 @@ HYPERVISOR_SRC := \
 	hypervisor/tsc.c \
 	hypervisor/vcpu.c \
 	hypervisor/vcpu_event.c \
+	hypervisor/vcpu_exit.c \
 	hypervisor/vcpu_run.c \
 	hypervisor/vcpu_state.c \
 	hypervisor/virt.c \

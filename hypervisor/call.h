@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The call table's kernel side. A call handler gets the caller's registers, checks, commits, writes its results
- * into them and returns the status (which call_dispatch() puts into rax), CALL_AGAIN or CALL_BLOCKED (reap.h).
+ * into them and returns the status (which call_end() puts into rax), CALL_AGAIN or CALL_BLOCKED (reap.h).
  *
  * handler: CALL_ARG1 (rsi) ... see corbel/call.h. cpu.current is the caller.
  */
@@ -84,14 +84,6 @@ static inline void call_end(struct ctx *c, status_t status)
         ctx_call_again(c);
     else if (!(status & CALL_BLOCKED))
         ctx_call_done(c, status);
-}
-
-/* Makes the hypercall in cpu.current's registers. */
-static inline void call_dispatch(void)
-{
-    struct ctx *c = cpu.current;
-
-    call_end(c, call_make(&c->regs));
 }
 
 /*

@@ -156,7 +156,7 @@ static inline status_t ctx_block(struct ctx *c, enum ctx_state state)
 }
 
 /*
- * call_dispatch(): the call of the current context is complete, its status goes into rax (a vCPU also leaves its
+ * call_end(): the call of the current context is complete, its status goes into rax (a vCPU also leaves its
  * hypercall instruction); or the context shall make the same call again when it runs next.
  */
 void ctx_call_done(struct ctx *c, status_t status);

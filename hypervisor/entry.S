@@ -140,7 +140,7 @@ entry_syscall:
     /* `reply`, likewise, to a thread that is in a `call`. Only a handler has a caller. */
     movl cpu + CPU_HAZARDS, %eax
     orq %r10, %rax
-    jnz entry_syscall_slow
+    jnz entry_reply_exit
     movq cpu + CPU_CURRENT, %rbx
     movq CTX_CALLER(%rbx), %r12
     testq %r12, %r12
@@ -168,6 +168,27 @@ entry_syscall:
     xorl %r14d, %r14d
     xorl %r15d, %r15d
     sysretq
+
+    /* To an exit of a vCPU; the message information has no typed items and is valid. A handler's registers are not kept. */
+entry_reply_exit:
+    cmpl $0, cpu + CPU_HAZARDS
+    jne entry_syscall_slow
+    cmpl $WORDS_MAX, %r10d
+    ja entry_syscall_slow
+    movq cpu + CPU_CURRENT, %rbx
+    movq CTX_CALLER(%rbx), %r12
+    testq %r12, %r12
+    jz entry_syscall_scrub
+    cmpw $STATE_IN_VCPU_EXIT, CTX_STATE(%r12)
+    jne entry_syscall_scrub
+    movq $CPU_STACK_TOP, %rsp
+    movq %rsi, %rcx
+    movq %r12, %rdi
+    movq %rbx, %rsi
+    movq %r10, %rdx
+    shrq $32, %rdx
+    call vcpu_replied
+    ud2
 
 3:  cmpl $NUMBER_SIGNAL, %edi
     jne 4f
@@ -310,6 +331,32 @@ entry_return_syscall:
     movq REGS_R15(%rdi), %r15
     movq REGS_RSP(%rdi), %rsp
     movq REGS_RDI(%rdi), %rdi
+    sysretq
+
+/* entry_handler(thread, portal, reason, insn_len): what the message does not use does not reach the handler. */
+    .globl entry_handler
+    .balign 64
+entry_handler:
+    movq THREAD_FS_BASE(%rdi), %rax
+    wrfsbase %rax
+    xorl %eax, %eax
+    wrgsbase %rax
+    movq THREAD_STACK(%rdi), %rsp
+    movq PORTAL_BADGE(%rsi), %rdi
+    movq PORTAL_EXIT_INFO(%rsi), %r10
+    movq %rcx, %r8
+    movq PORTAL_ENTRY(%rsi), %rcx
+    movq %rdx, %rsi
+    movq %r8, %rdx
+    movl $0x202, %r11d
+    xorl %r8d, %r8d
+    xorl %r9d, %r9d
+    xorl %ebx, %ebx
+    xorl %ebp, %ebp
+    xorl %r12d, %r12d
+    xorl %r13d, %r13d
+    xorl %r14d, %r14d
+    xorl %r15d, %r15d
     sysretq
 
     .globl entry_return

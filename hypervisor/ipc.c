@@ -17,6 +17,7 @@
 #include "reap.h"
 #include "thread.h"
 #include "vcpu.h"
+#include "virt.h"
 #include "x86.h"
 
 #define STATE_WORDS (sizeof(struct cb_state) / 8)
@@ -171,7 +172,7 @@ bool ipc_exit(struct ctx *c, struct portal *p, u64 reason)
         vcpu_state_get(vcpu_of(c), groups, state);
     else
         thread_state_get(c, groups, state);
-    handler_enter(c, h, p, reason, 0, 0, 0, CB_INFO(STATE_WORDS, 0, groups));
+    handler_enter(c, h, p, reason, ctx_is_vcpu(c) ? vcpu_of(c)->insn_len : 0, 0, 0, CB_INFO(STATE_WORDS, 0, groups));
     return true;
 }
 
@@ -187,14 +188,17 @@ void ipc_retry(struct ctx *c)
  * The reply to an exit: the groups that it names. The handler's domain may change the page meanwhile: each field is
  * read once.
  */
-static void reply_state(struct ctx *h, struct ctx *c, u32 groups)
+static void reply_state(struct ctx *h, struct ctx *c, u32 groups, u64 word)
 {
     const struct cb_state *state = (const struct cb_state *)(const void *)h->utcb->words;
 
-    if (ctx_is_vcpu(c))
-        vcpu_state_put(vcpu_of(c), groups, state);
-    else
+    if (!ctx_is_vcpu(c)) {
         thread_state_put(c, groups, state);
+        return;
+    }
+    vcpu_state_put(vcpu_of(c), groups & ~CB_GROUP_SKIP, state);
+    if (groups & CB_GROUP_SKIP)
+        virt->skip(vcpu_of(c), word & VCPU_SKIP_MAX);
 }
 
 static void reply_message(struct ctx *h, struct ctx *c, const struct regs *r)
@@ -231,7 +235,7 @@ status_t ipc_reply(struct regs *r)
     c->state = CTX_READY;
     if (ctx_in_exit(c)) {
         c->flags &= (u8)~CTX_FLAG_EXIT;
-        reply_state(h, c, groups);
+        reply_state(h, c, groups, r->rsi);
     } else {
         reply_message(h, c, r);
     }

@@ -33,6 +33,7 @@
 #define PORTAL_HANDLER 48
 #define PORTAL_ENTRY 56
 #define PORTAL_BADGE 64
+#define PORTAL_EXIT_INFO 72
 
 /* struct event */
 #define EVENT_PENDING 48
@@ -49,6 +50,7 @@
 #define STATE_READY 1
 #define STATE_IDLE 2
 #define STATE_CALLING 3
+#define STATE_IN_VCPU_EXIT 0x303 /* CTX_CALLING, with the flags of a vCPU in an exit */
 
 /* corbel/call.h, corbel/cap.h */
 #define NUMBER_CALL 1
@@ -56,6 +58,7 @@
 #define NUMBER_SIGNAL 3
 #define CALL_TABLE 64
 #define SELECTORS 0x10000
+#define WORDS_MAX 384
 /* The low half-word of a slot: a capability that can be called; and what of it matters. */
 #define WORD_PORTAL 0x0409
 #define WORD_PORTAL_MASK 0x04ff

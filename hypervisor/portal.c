@@ -2,6 +2,7 @@
 #include "portal.h"
 
 #include <corbel/state.h>
+#include <corbel/utcb.h>
 
 #include "account.h"
 #include "call.h"
@@ -15,6 +16,7 @@ struct thread thread_none = { .ctx = { .cpu = CPUS_MAX, .state = CTX_STOPPED } }
 ASSERT_OFFSET(struct portal, handler, PORTAL_HANDLER);
 ASSERT_OFFSET(struct portal, entry, PORTAL_ENTRY);
 ASSERT_OFFSET(struct portal, badge, PORTAL_BADGE);
+ASSERT_OFFSET(struct portal, exit_info, PORTAL_EXIT_INFO);
 
 static status_t portal_create_locked(struct regs *r)
 {
@@ -48,6 +50,7 @@ static status_t portal_create_locked(struct regs *r)
     p->entry = r->rdx;
     p->badge = r->r8;
     p->groups = (u32)r->r9;
+    p->exit_info = CB_INFO(sizeof(struct cb_state) / 8, 0, r->r9);
     p->cpu = t->ctx.cpu;
     list_init(&p->callers);
     list_append(&t->portals, &p->node);

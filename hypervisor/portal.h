@@ -16,7 +16,8 @@ struct portal {
     struct object obj;
     struct thread *handler; /* tree_lock to write; &thread_none: it has died, and the portal is about to */
     u64 entry, badge;       /* constant */
-    u32 groups;             /* constant: register groups wanted in exits and exceptions */
+    u64 exit_info;          /* constant: CB_INFO() of exits through it, with the register groups wanted */
+    u32 groups;             /* constant: these */
     u32 cpu;                /* constant: the handler's */
     struct list node;       /* tree_lock: thread->portals */
     struct list callers;    /* remote.c: contexts of other CPUs that call through it */

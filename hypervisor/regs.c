@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "regs.h"
 
-#include <corbel/state.h>
-
 void regs_get(const struct regs *r, u32 groups, struct cb_state *out)
 {
-    if (groups & CB_GROUP_ACDB) {
-        out->rax = r->rax;
-        out->rcx = r->rcx;
-        out->rdx = r->rdx;
-        out->rbx = r->rbx;
-    }
+    regs_get_acdb(r, groups, out);
     if (groups & CB_GROUP_BSD) {
         out->rbp = r->rbp;
         out->rsi = r->rsi;
@@ -30,12 +23,7 @@ void regs_get(const struct regs *r, u32 groups, struct cb_state *out)
 
 void regs_put(struct regs *r, u32 groups, const struct cb_state *in)
 {
-    if (groups & CB_GROUP_ACDB) {
-        r->rax = in->rax;
-        r->rcx = in->rcx;
-        r->rdx = in->rdx;
-        r->rbx = in->rbx;
-    }
+    regs_put_acdb(r, groups, in);
     if (groups & CB_GROUP_BSD) {
         r->rbp = in->rbp;
         r->rsi = in->rsi;

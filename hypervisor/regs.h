@@ -35,6 +35,8 @@
 #define CTX_REGS 48
 
 #ifndef __ASSEMBLER__
+#include <corbel/state.h>
+
 #include "types.h"
 
 struct regs {
@@ -48,14 +50,32 @@ ASSERT_OFFSET(struct regs, vector, REGS_VECTOR);
 ASSERT_OFFSET(struct regs, rip, REGS_RIP);
 _Static_assert(sizeof(struct regs) == REGS_SIZE && REGS_SIZE % 16 == 0, "the CPU aligns its frame to 16");
 
-struct cb_state;
-
 /*
  * The general registers, as far as the groups ACDB, BSD and R8_R15 ask for them, to and from a message. Any value
  * will do.
  */
 void regs_get(const struct regs *r, u32 groups, struct cb_state *out);
 void regs_put(struct regs *r, u32 groups, const struct cb_state *in);
+
+static inline void regs_get_acdb(const struct regs *r, u32 groups, struct cb_state *out)
+{
+    if (groups & CB_GROUP_ACDB) {
+        out->rax = r->rax;
+        out->rcx = r->rcx;
+        out->rdx = r->rdx;
+        out->rbx = r->rbx;
+    }
+}
+
+static inline void regs_put_acdb(struct regs *r, u32 groups, const struct cb_state *in)
+{
+    if (groups & CB_GROUP_ACDB) {
+        r->rax = in->rax;
+        r->rcx = in->rcx;
+        r->rdx = in->rdx;
+        r->rbx = in->rbx;
+    }
+}
 #endif
 
 #define REGS_SYSCALL 256

@@ -73,22 +73,23 @@ static void svm_dr_leave(struct vmcb *vmcb)
         svm_dr_intercept(vmcb, VMCB_INTERCEPT_DR_ADDRESSES);
 }
 
-/* XSETBV leaves the guest on hardware, but not on QEMU: what the guest has set is found out afterwards. */
 static void svm_xcr0_enter(const struct vcpu *v)
 {
-    if (features.xsave && v->xcr0 != fpu_features)
+    if (v->xcr0 != fpu_features && features.xsave)
         xsetbv(v->xcr0);
 }
 
+/* XSETBV leaves the guest on hardware, but not on QEMU: what the guest has set is found out afterwards. */
 static void svm_xcr0_leave(struct vcpu *v)
 {
-    u64 now;
+    u64 now = v->xcr0;
 
-    if (!features.xsave)
-        return;
-    now = xgetbv();
-    v->xcr0 = now & fpu_features;
-    if (now != fpu_features)
+    if (svm_emulated && features.xsave) {
+        now = xgetbv();
+        if (now != v->xcr0)
+            v->xcr0 = now & fpu_features;
+    }
+    if (now != fpu_features && features.xsave)
         xsetbv(fpu_features);
 }
 
@@ -202,10 +203,28 @@ static unsigned svm_exception(struct vcpu *v, struct vmcb *vmcb, u32 vector)
     return CB_EXIT_EXCEPTION;
 }
 
+/* Of the instruction before `next` (0: not known), where the guest has left; else `usual`. */
+static u32 svm_length(const struct vmcb *vmcb, u64 next, u32 usual)
+{
+    u64 length = next - vmcb->rip;
+
+    return next && length - 1 < LENGTH_MAX ? (u32)length : usual;
+}
+
+static u32 svm_usual_length(u32 code)
+{
+    switch (code) {
+    case VMEXIT_VMMCALL: return LENGTH_VMMCALL;
+    case VMEXIT_HLT: return LENGTH_HLT;
+    default: return 0;
+    }
+}
+
 static unsigned svm_io(struct vcpu *v, const struct vmcb *vmcb)
 {
     u64 info = vmcb->exit_info1;
 
+    v->insn_len = svm_length(vmcb, vmcb->exit_info2, 0);
     v->qual[0] = (u16)(info >> 16) | VMCB_IO_WIDTH(info) << 16;
     if (info & VMCB_IO_IN)
         v->qual[0] |= CB_IO_IN;
@@ -303,10 +322,20 @@ static unsigned svm_vmmcall(struct vcpu *v, const struct vmcb *vmcb)
     return VIRT_EXIT_HANDLED;
 }
 
+static unsigned svm_cpuid(struct vcpu *v, const struct vmcb *vmcb)
+{
+    v->insn_len = svm_length(vmcb, vmcb->next_rip, 0);
+    v->qual[0] = vmcb->cr4;
+    v->qual[1] = v->xcr0;
+    return CB_EXIT_CPUID;
+}
+
 static unsigned svm_exit(struct vcpu *v, struct vmcb *vmcb)
 {
     u32 code = (u32)vmcb->exit_code;
 
+    v->qual[0] = v->qual[1] = 0;
+    v->insn_len = code > VMEXIT_VINTR && code < VMEXIT_NPF ? svm_length(vmcb, vmcb->next_rip, svm_usual_length(code)) : 0;
     switch (code) {
     case VMEXIT_INTR:
         __asm__ volatile("sti; nop; cli" : : : "memory"); /* here it is taken */
@@ -315,31 +344,9 @@ static unsigned svm_exit(struct vcpu *v, struct vmcb *vmcb)
     case VMEXIT_HLT: return CB_EXIT_HLT;
     case VMEXIT_VINTR: return CB_EXIT_WINDOW;
     case VMEXIT_NPF: return svm_memory(v, vmcb);
-    case VMEXIT_IOIO: return svm_io(v, vmcb);
     case VMEXIT_MSR: return vmcb->exit_info1 & 1 ? CB_EXIT_WRMSR : CB_EXIT_RDMSR;
-    case VMEXIT_CPUID: return CB_EXIT_CPUID;
     default: return svm_rare_exit(v, vmcb, code);
     }
-}
-
-/* Of the instruction before `next` (0: not known), where the guest has left; else `usual`. */
-static u32 svm_length(const struct vmcb *vmcb, u64 next, u32 usual)
-{
-    u64 length = next - vmcb->rip;
-
-    return next && length - 1 < LENGTH_MAX ? (u32)length : usual;
-}
-
-/* Of the instruction that left the guest; 0: not known. */
-static u32 svm_exit_length(const struct vmcb *vmcb)
-{
-    u32 code = (u32)vmcb->exit_code;
-
-    if (code == VMEXIT_IOIO)
-        return svm_length(vmcb, vmcb->exit_info2, 0);
-    if (code <= VMEXIT_VINTR || code >= VMEXIT_NPF)
-        return 0;
-    return svm_length(vmcb, vmcb->next_rip, code == VMEXIT_VMMCALL ? LENGTH_VMMCALL : code == VMEXIT_HLT ? LENGTH_HLT : 0);
 }
 
 /*
@@ -348,7 +355,7 @@ static u32 svm_exit_length(const struct vmcb *vmcb)
  */
 static bool svm_refused(const struct vmcb *vmcb)
 {
-    return svm_emulated && (vmcb->efer & EFER_LME) && !(vmcb->cr0 & CR0_PG) && !(vmcb->cr4 & CR4_PAE);
+    return !(vmcb->cr0 & CR0_PG) && svm_emulated && (vmcb->efer & EFER_LME) && !(vmcb->cr4 & CR4_PAE);
 }
 
 /* As it was left. */
@@ -405,7 +412,7 @@ NORETURN void svm_exited(struct vcpu *v)
         v->insn_len = svm_length(vmcb, vmcb->next_rip, LENGTH_VMMCALL);
         if (vcpu_hypercall(v)) {
             svm_skip(v, v->insn_len);
-            if (vcpu_ready(v))
+            if (cpu.current == &v->ctx && vcpu_ready(v))
                 svm_go_on(v, vmcb);
         }
         svm_leave(v);
@@ -415,7 +422,9 @@ NORETURN void svm_exited(struct vcpu *v)
         svm_finish(v, vmcb);
     if (vmcb->exit_int_info & CB_INJECT_VALID)
         svm_requeue(v, vmcb);
-    v->insn_len = svm_exit_length(vmcb);
-    v->qual[0] = v->qual[1] = 0;
+    if ((u32)vmcb->exit_code == VMEXIT_CPUID)
+        vcpu_left_to_vmm(v, svm_cpuid(v, vmcb));
+    if ((u32)vmcb->exit_code == VMEXIT_IOIO)
+        vcpu_left_to_vmm(v, svm_io(v, vmcb));
     vcpu_left(v, svm_exit(v, vmcb));
 }

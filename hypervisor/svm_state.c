@@ -26,6 +26,11 @@
 #define DR7_RESET 0x400ull
 #define PAT_RESET 0x0007040600070406ull
 
+/* All that exits and their replies have seldom. */
+#define GROUPS_REST                                                                                               \
+    (CB_GROUP_CR | CB_GROUP_DR | CB_GROUP_CS_SS | CB_GROUP_DS_ES_FS_GS | CB_GROUP_LDTR_TR | CB_GROUP_GDTR_IDTR |  \
+     CB_GROUP_SYSCALL | CB_GROUP_INJECT | CB_GROUP_CTRL)
+
 /* One field of a message, read once. */
 #define IN(field) (*(const volatile __typeof__(in->field) *)&in->field)
 
@@ -164,16 +169,8 @@ static void control_registers_put(struct vmcb *vmcb, const struct cb_state *in)
     vmcb->clean &= ~(VMCB_CLEAN_CR | VMCB_CLEAN_CR2 | VMCB_CLEAN_VINTR);
 }
 
-void svm_get(const struct vcpu *v, u32 groups, struct cb_state *out)
+static void rest_get(const struct vmcb *vmcb, u32 groups, struct cb_state *out)
 {
-    const struct vmcb *vmcb = svm_vmcb(v);
-
-    if (groups & CB_GROUP_RSP)
-        out->rsp = vmcb->rsp;
-    if (groups & CB_GROUP_RIP)
-        out->rip = vmcb->rip;
-    if (groups & CB_GROUP_RFLAGS)
-        out->rflags = vmcb->rflags;
     if (groups & CB_GROUP_CR)
         control_registers_get(vmcb, out);
     if (groups & CB_GROUP_DR) {
@@ -202,6 +199,20 @@ void svm_get(const struct vcpu *v, u32 groups, struct cb_state *out)
         system_get(vmcb, out);
     if (groups & CB_GROUP_INJECT)
         out->blocked = vmcb->interrupt_shadow & SVM_SHADOW ? CB_BLOCKED_STI : 0;
+}
+
+void svm_get(const struct vcpu *v, u32 groups, struct cb_state *out)
+{
+    const struct vmcb *vmcb = svm_vmcb(v);
+
+    if (groups & CB_GROUP_RIP)
+        out->rip = vmcb->rip;
+    if (groups & CB_GROUP_RSP)
+        out->rsp = vmcb->rsp;
+    if (groups & CB_GROUP_RFLAGS)
+        out->rflags = vmcb->rflags;
+    if (groups & GROUPS_REST)
+        rest_get(vmcb, groups, out);
 }
 
 static void segments_put(struct vmcb *vmcb, u32 groups, const struct cb_state *in)
@@ -246,14 +257,8 @@ static void derived_put(struct vmcb *vmcb)
     vmcb->clean &= ~(VMCB_CLEAN_CR | VMCB_CLEAN_SEGMENTS);
 }
 
-void svm_put(struct vcpu *v, u32 groups, const struct cb_state *in)
+static void rest_put(const struct vcpu *v, struct vmcb *vmcb, u32 groups, const struct cb_state *in)
 {
-    struct vmcb *vmcb = svm_vmcb(v);
-
-    if (groups & CB_GROUP_RSP)
-        vmcb->rsp = IN(rsp);
-    if (groups & CB_GROUP_RIP)
-        vmcb->rip = IN(rip);
     if (groups & CB_GROUP_RFLAGS)
         vmcb->rflags = (IN(rflags) & RFLAGS_ALL) | RFLAGS_1;
     if (groups & CB_GROUP_CR)
@@ -275,4 +280,16 @@ void svm_put(struct vcpu *v, u32 groups, const struct cb_state *in)
     }
     if (groups & (CB_GROUP_CR | CB_GROUP_CS_SS | CB_GROUP_RFLAGS | CB_GROUP_SYSCALL))
         derived_put(vmcb);
+}
+
+void svm_put(struct vcpu *v, u32 groups, const struct cb_state *in)
+{
+    struct vmcb *vmcb = svm_vmcb(v);
+
+    if (groups & CB_GROUP_RIP)
+        vmcb->rip = IN(rip);
+    if (groups & CB_GROUP_RSP)
+        vmcb->rsp = IN(rsp);
+    if (groups & (GROUPS_REST | CB_GROUP_RFLAGS))
+        rest_put(v, vmcb, groups, in);
 }

@@ -6,12 +6,17 @@
 #include "regs.h"
 #include "types.h"
 
+struct portal;
+struct thread;
+
 /* entry.S */
 extern const u64 entry_vectors[256]; /* entry points for the IDT */
 void entry_syscall(void);      /* for LSTAR; takes WRFSBASE */
 void entry_syscall_slow(void); /* the same, without fast paths */
 NORETURN void entry_return(struct regs *r);         /* IRET */
 NORETURN void entry_return_syscall(struct regs *r); /* SYSRET */
+/* To an idle handler, with an exit; WRFSBASE works. */
+NORETURN void entry_handler(const struct thread *t, const struct portal *p, u64 reason, u64 insn_len);
 
 /* Called by entry.S. */
 struct ctx;

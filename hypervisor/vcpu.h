@@ -60,7 +60,7 @@ struct vcpu {
     u32 injected;                 /* CB_INJECT_*: what the last entry has injected */
     struct tlb_choice tag;        /* this entry's */
     u64 tag_identity;             /* constant */
-    u64 qual[3];                  /* of the last exit */
+    u64 qual[2];                  /* of the last exit */
     u64 nmi_rip;
     u64 xcr0;                     /* the guest's */
     u64 tsc_offset;               /* guest's TSC = TSC + tsc_offset */
@@ -100,8 +100,20 @@ void vcpu_run(struct vcpu *v);
  */
 NORETURN void vcpu_left(struct vcpu *v, unsigned class);
 
+/* The same for an exit that the VMM always deals with. */
+NORETURN void vcpu_left_to_vmm(struct vcpu *v, unsigned class);
+
+/* The current vCPU: sends an exit to its VMM. May not return, and must be all that kernel_exit() has to do. */
+void vcpu_deliver(struct vcpu *v, unsigned class);
+
 /* Home CPU: sends the last exit again, after its handler was busy. */
 void vcpu_exit_again(struct vcpu *v, unsigned class);
+
+/*
+ * entry.S: the current context `h` replies to an exit of `v`, with these groups and message word 0; no hazard is set,
+ * and the message information is valid.
+ */
+NORETURN void vcpu_replied(struct vcpu *v, struct ctx *h, u32 groups, u64 word);
 
 /*
  * Home CPU: the hypercall that `v` is in has its status in rax, its results in the other registers; skips the
@@ -132,6 +144,7 @@ extern _Atomic u64 vcpu_flush_clock;
  */
 void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out);
 void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in);
+#define VCPU_SKIP_MAX 15u /* CB_GROUP_SKIP: what is taken of message word 0 */
 
 /* Home CPU: v has died. */
 void vcpu_forget(struct vcpu *v);

@@ -6,7 +6,7 @@
  *     v->insn_len is set
  *     if (vcpu_hypercall(v)) {
  *         skip the instruction
- *         if (vcpu_ready(v))
+ *         if (cpu.current is v's && vcpu_ready(v))
  *             enter the guest, without a look at anything but the general registers
  *     }
  *     kernel_exit();
@@ -52,13 +52,11 @@ static inline u64 vcpu_generation(const struct vcpu *v)
 }
 
 /*
- * True: `v` is still what runs, the guest goes on as it was left, nothing needs to be looked at, and the entry has been
+ * The current context: true: the guest goes on as it was left, nothing needs to be looked at, and the entry has been
  * announced. Whoever sets a hazard or asks for a flush after this has seen VCPU_INSIDE, and its interrupt ends guest mode.
  */
 static inline bool vcpu_ready(struct vcpu *v)
 {
-    if (cpu.current != &v->ctx)
-        return false; /* `mode` may be another one by now */
     atomic_store(&v->mode, VCPU_INSIDE);
     atomic_store_explicit(&v->entered, atomic_load(&vcpu_flush_clock), memory_order_relaxed);
     if (!((cpu_hazards() & HAZARD_EXIT) | atomic_load_explicit(&v->hazards, memory_order_relaxed)) &&

@@ -9,36 +9,6 @@
 #include "vcpu_enter.h"
 #include "virt.h"
 
-static const char *exit_name(unsigned class)
-{
-    switch (class) {
-#define EXIT_NAME(number, name) \
-    case number: return #name;
-        CB_EXITS(EXIT_NAME)
-#undef EXIT_NAME
-    default: return "?";
-    }
-}
-
-/* Sends an exit to the VMM. Without a portal for it the vCPU has come to its end. */
-static void vcpu_deliver(struct vcpu *v, unsigned class)
-{
-    u64 word = slot_word(&v->exits[class]);
-
-    v->counters[class]++;
-    if (slot_word_type(word) == CB_TYPE_PORTAL && ipc_exit(&v->ctx, slot_word_object(word), class))
-        return;
-    log_printf("corbel: a vCPU (number %u) stops: exit %s has no portal (%lx, %lx)", v->number, exit_name(class), v->qual[0],
-               v->qual[1]);
-    (void)ctx_block(&v->ctx, CTX_STOPPED);
-}
-
-void vcpu_exit_again(struct vcpu *v, unsigned class)
-{
-    v->counters[class]--;
-    vcpu_deliver(v, class);
-}
-
 /*
  * What the next entry injects, unless something is in the queue already: the upcall, now or when an interrupt can
  * be taken.
@@ -140,7 +110,8 @@ void vcpu_run(struct vcpu *v)
         return;
     if (!vcpu_ready(v) && !vcpu_prepare(v))
         return;
-    fpu_take(&v->ctx);
+    if (cpu.fpu_owner != &v->ctx) /* the guest's CR0 decides whether it is open to it */
+        fpu_take(&v->ctx);
     class = virt->run(v);
     vcpu_out(v);
     vcpu_handle(v, class);

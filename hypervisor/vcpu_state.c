@@ -9,7 +9,7 @@
 #define VECTOR_LAST 30u /* the last exception that can be injected; 31 is reserved */
 #define UPCALL_FIRST 32u
 
-/* Groups that can change nothing about how the guest is entered. */
+/* Groups that change nothing about how the guest is entered. */
 #define GROUPS_PLAIN (CB_GROUP_ACDB | CB_GROUP_BSD | CB_GROUP_R8_R15 | CB_GROUP_RSP | CB_GROUP_RIP | CB_GROUP_RFLAGS)
 
 #define INJECT_TYPE 0x700u
@@ -109,7 +109,6 @@ void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out)
     if (groups & CB_GROUP_QUAL) {
         out->qual[0] = v->qual[0];
         out->qual[1] = v->qual[1];
-        out->qual[2] = v->qual[2];
     }
     if (groups & CB_GROUP_INJECT)
         inject_get(v, out);
@@ -128,9 +127,9 @@ void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in)
         inject_put(v, in);
     if (groups & CB_GROUP_CTRL)
         control_put(v, in);
-    virt->put(v, groups, in);
     if (groups & ~GROUPS_PLAIN)
         vcpu_set_special(v);
+    virt->put(v, groups, in);
     if ((groups & CB_GROUP_RIP) && vcpu_is_special(v)) {
         v->started = true;
         v->in_call = false; /* it goes on from the new place, and makes the call again if that is a call */

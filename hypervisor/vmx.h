@@ -114,6 +114,7 @@ void vmx_enable_interrupts(struct vcpu *v);
 void vmx_controls(struct vmx *x, u32 primary);
 
 void vmx_reset(struct vmx *x);                                        /* vmx_state.c: the power-up state */
+u64 vmx_cr4(const struct vmx *x);                /* as the guest sees it; its VMCS is loaded */
 void vmx_get(const struct vcpu *v, u32 groups, struct cb_state *out);
 void vmx_put(struct vcpu *v, u32 groups, const struct cb_state *in);
 

@@ -458,6 +458,13 @@ static bool vmx_has_length(u32 reason)
            reason == VMCS_REASON_MONITOR || (reason >= VMCS_REASON_INVEPT && reason != VMCS_REASON_TIMER);
 }
 
+static unsigned vmx_cpuid(struct vcpu *v, const struct vmx *x)
+{
+    v->qual[0] = vmx_cr4(x);
+    v->qual[1] = v->xcr0;
+    return CB_EXIT_CPUID;
+}
+
 static unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason)
 {
     if (vmx_has_length(reason))
@@ -474,7 +481,7 @@ static unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason)
     case VMCS_REASON_IO: return vmx_io(v);
     case VMCS_REASON_RDMSR: return CB_EXIT_RDMSR;
     case VMCS_REASON_WRMSR: return vmx_wrmsr(v, x);
-    case VMCS_REASON_CPUID: return CB_EXIT_CPUID;
+    case VMCS_REASON_CPUID: return vmx_cpuid(v, x);
     case VMCS_REASON_CR: return vmx_cr(v, x);
     default: return vmx_rare_exit(v, x, reason);
     }

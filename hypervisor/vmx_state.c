@@ -95,7 +95,7 @@ static u64 cr0_get(const struct vmx *x)
     return (vmcs_read(VMCS_GUEST_CR0) & ~mask) | (x->cr0_shadow & mask);
 }
 
-static u64 cr4_get(const struct vmx *x)
+u64 vmx_cr4(const struct vmx *x)
 {
     u64 mask = ~VMX_CR4_OWNED | vmx_machine.cr4_fixed;
 
@@ -133,7 +133,7 @@ static void control_registers_put(struct vmx *x, const struct cb_state *in)
 
     x->cr2 = IN(cr2);
     x->cr8 = IN(cr8) & 0xf;
-    if (cr0 == cr0_get(x) && cr3 == vmcs_read(VMCS_GUEST_CR3) && cr4 == cr4_get(x))
+    if (cr0 == cr0_get(x) && cr3 == vmcs_read(VMCS_GUEST_CR3) && cr4 == vmx_cr4(x))
         return;
     x->paging_changed = true;
     cr0_put(x, cr0);
@@ -148,7 +148,7 @@ static void control_registers_put(struct vmx *x, const struct cb_state *in)
  */
 static void control_registers_check(struct vmx *x)
 {
-    u64 cr0 = cr0_get(x), cr4 = cr4_get(x);
+    u64 cr0 = cr0_get(x), cr4 = vmx_cr4(x);
     bool pae = (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(vmcs_read(VMCS_ENTRY_CONTROLS) & VMCS_ENTRY_LONG_MODE);
 
     if (!x->paging_changed)
@@ -169,7 +169,7 @@ static void control_registers_get(const struct vmx *x, struct cb_state *out)
     out->cr0 = cr0_get(x);
     out->cr2 = x->cr2;
     out->cr3 = vmcs_read(VMCS_GUEST_CR3);
-    out->cr4 = cr4_get(x);
+    out->cr4 = vmx_cr4(x);
     out->cr8 = x->cr8;
 }
 

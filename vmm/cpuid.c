@@ -77,7 +77,7 @@ static struct cpuid_regs host(uint32_t leaf, uint32_t subleaf)
  * The state components that a guest may use: those that the hypervisor has enabled for native tasks, since these
  * are the ones that it saves and restores. 0: no XSAVE at all.
  */
-static uint32_t xcr0_allowed(void)
+uint32_t cpuid_xcr0(void)
 {
     uint32_t low, high, allowed;
 
@@ -94,7 +94,7 @@ bool cpuid_xcr0_valid(uint64_t xcr0)
 {
     uint64_t avx512 = xcr0 & XCR0_AVX512;
 
-    if ((xcr0 & ~(uint64_t)xcr0_allowed()) != 0 || (xcr0 & XCR0_X87) == 0)
+    if ((xcr0 & ~(uint64_t)cpuid_xcr0()) != 0 || (xcr0 & XCR0_X87) == 0)
         return false;
     if ((xcr0 & XCR0_AVX) != 0 && (xcr0 & XCR0_SSE) == 0)
         return false;
@@ -113,7 +113,7 @@ static uint32_t order(uint32_t count)
 static struct cpuid_regs leaf_1(const struct cpuid_machine *machine, const struct cpuid_vcpu *vcpu)
 {
     struct cpuid_regs r = host(1, 0);
-    uint32_t xcr0 = xcr0_allowed();
+    uint32_t xcr0 = cpuid_xcr0();
     uint32_t ecx = r.ecx & ECX1_BASIC;
 
     if (xcr0) {
@@ -142,7 +142,7 @@ static struct cpuid_regs leaf_4(const struct cpuid_machine *machine, uint32_t su
 static struct cpuid_regs leaf_7(uint32_t subleaf)
 {
     struct cpuid_regs r = host(7, 0);
-    uint32_t xcr0 = xcr0_allowed();
+    uint32_t xcr0 = cpuid_xcr0();
     uint32_t ebx = EBX7_BASIC, ecx = ECX7_BASIC;
 
     if (subleaf != 0)
@@ -198,7 +198,7 @@ static uint32_t xsave_size(uint64_t components, bool compacted)
 
 static struct cpuid_regs leaf_d(const struct cpuid_vcpu *vcpu, uint32_t subleaf)
 {
-    uint32_t allowed = xcr0_allowed();
+    uint32_t allowed = cpuid_xcr0();
     struct cpuid_regs r = {0};
 
     if (!allowed)
@@ -240,7 +240,7 @@ static struct cpuid_regs basic(const struct cpuid_machine *machine, const struct
 
 static struct cpuid_regs extended(const struct cpuid_machine *machine, uint32_t leaf)
 {
-    uint32_t vector = (xcr0_allowed() & XCR0_AVX) ? ECX81_VECTOR : 0;
+    uint32_t vector = (cpuid_xcr0() & XCR0_AVX) ? ECX81_VECTOR : 0;
     struct cpuid_regs r = host(LEAF_EXTENDED, 0);
 
     if (leaf > r.eax)

@@ -30,6 +30,9 @@ struct cpuid_vcpu {
 struct cpuid_regs cpuid_answer(const struct cpuid_machine *machine, const struct cpuid_vcpu *vcpu, uint32_t leaf,
                                uint32_t subleaf);
 
+/* All that a guest may set in XCR0; 0: it has no XSAVE. */
+uint32_t cpuid_xcr0(void);
+
 /* Whether a guest may set XCR0 to this. */
 bool cpuid_xcr0_valid(uint64_t xcr0);
 

@@ -24,25 +24,23 @@
 
 #define ATTR_DPL(attr) ((attr) >> 5 & 3u)
 
-/* What every instruction that is skipped or answered with an exception needs. */
-#define GROUPS_SKIP (CB_GROUP_RIP | CB_GROUP_INJECT)
 
 static const uint32_t groups[CB_EXIT_COUNT] = {
     [CB_EXIT_START] = CB_GROUPS_VCPU,
     [CB_EXIT_RECALL] = CB_GROUPS_VCPU,
     [CB_EXIT_INVALID] = CB_GROUPS_VCPU,
     [CB_EXIT_SHUTDOWN] = CB_GROUPS_VCPU,
-    [CB_EXIT_CPUID] = GROUPS_SKIP | CB_GROUP_ACDB | CB_GROUP_CR | CB_GROUP_CTRL,
-    [CB_EXIT_IO] = GROUPS_SKIP | CB_GROUP_ACDB | CB_GROUP_QUAL,
-    [CB_EXIT_RDMSR] = GROUPS_SKIP | CB_GROUP_ACDB | CB_GROUP_SYSCALL,
-    [CB_EXIT_WRMSR] = GROUPS_SKIP | CB_GROUP_ACDB | CB_GROUP_CR | CB_GROUP_SYSCALL,
+    [CB_EXIT_CPUID] = CB_GROUP_ACDB | CB_GROUP_QUAL,
+    [CB_EXIT_IO] = CB_GROUP_ACDB | CB_GROUP_QUAL,
+    [CB_EXIT_RDMSR] = CB_GROUP_INJECT | CB_GROUP_ACDB | CB_GROUP_SYSCALL,
+    [CB_EXIT_WRMSR] = CB_GROUP_INJECT | CB_GROUP_ACDB | CB_GROUP_CR | CB_GROUP_SYSCALL,
     [CB_EXIT_CR] = CB_GROUPS_VCPU,
     [CB_EXIT_HLT] = CB_GROUPS_VCPU,
     [CB_EXIT_MEMORY] = CB_GROUPS_VCPU,
     [CB_EXIT_EXCEPTION] = CB_GROUPS_VCPU,
     [CB_EXIT_WINDOW] = CB_GROUPS_VCPU,
     [CB_EXIT_NMI_WINDOW] = CB_GROUPS_VCPU,
-    [CB_EXIT_INSTRUCTION] = GROUPS_SKIP | CB_GROUP_ACDB | CB_GROUP_QUAL | CB_GROUP_CS_SS | CB_GROUP_CTRL,
+    [CB_EXIT_INSTRUCTION] = CB_GROUP_INJECT | CB_GROUP_ACDB | CB_GROUP_QUAL | CB_GROUP_CS_SS | CB_GROUP_CTRL,
     [CB_EXIT_OTHER] = CB_GROUPS_VCPU,
 };
 
@@ -62,16 +60,11 @@ static const char *exit_name(uint32_t class)
     }
 }
 
-static void advance(struct cb_state *state, uint64_t rip)
+/* The message of an exit has the length of the instruction, if the hardware says; the reply, by how much to advance. */
+static uint32_t skip(struct cb_args *message, uint32_t length)
 {
-    state->rip = rip;
-    state->blocked &= ~(CB_BLOCKED_STI | CB_BLOCKED_MOVSS); /* they last for one instruction */
-}
-
-static uint32_t skip(struct cb_state *state, uint32_t length)
-{
-    advance(state, state->rip + (state->insn_len ? state->insn_len : length));
-    return GROUPS_SKIP;
+    message->a1 = message->a2 ? message->a2 : length;
+    return CB_GROUP_SKIP;
 }
 
 static uint32_t inject(struct cb_state *state, uint32_t vector)
@@ -83,7 +76,7 @@ static uint32_t inject(struct cb_state *state, uint32_t vector)
     return CB_GROUP_INJECT;
 }
 
-static uint32_t do_cpuid(const struct vcpu *vcpu, struct cb_state *state)
+static uint32_t do_cpuid(const struct vcpu *vcpu, struct cb_args *message, struct cb_state *state)
 {
     const struct cpuid_machine what = {
         .vcpu_count = machine.vcpu_count,
@@ -95,17 +88,17 @@ static uint32_t do_cpuid(const struct vcpu *vcpu, struct cb_state *state)
         .tsc_khz = clock_khz,
         .wall_ns = clock_wall_ns,
     };
-    const struct cpuid_vcpu who = {.number = vcpu->number, .cr4 = state->cr4, .xcr0 = state->xcr0};
+    const struct cpuid_vcpu who = {.number = vcpu->number, .cr4 = state->qual[0], .xcr0 = state->qual[1]};
     struct cpuid_regs r = cpuid_answer(&what, &who, (uint32_t)state->rax, (uint32_t)state->rcx);
 
     state->rax = r.eax;
     state->rbx = r.ebx;
     state->rcx = r.ecx;
     state->rdx = r.edx;
-    return CB_GROUP_ACDB | skip(state, LENGTH_CPUID);
+    return CB_GROUP_ACDB | skip(message, LENGTH_CPUID);
 }
 
-static uint32_t do_rdmsr(const struct vcpu *vcpu, struct cb_state *state)
+static uint32_t do_rdmsr(const struct vcpu *vcpu, struct cb_args *message, struct cb_state *state)
 {
     uint64_t value;
 
@@ -113,26 +106,26 @@ static uint32_t do_rdmsr(const struct vcpu *vcpu, struct cb_state *state)
         return inject(state, VECTOR_GP);
     state->rax = (uint32_t)value;
     state->rdx = value >> 32;
-    return CB_GROUP_ACDB | skip(state, LENGTH_MSR);
+    return CB_GROUP_ACDB | skip(message, LENGTH_MSR);
 }
 
-static uint32_t do_wrmsr(struct cb_state *state)
+static uint32_t do_wrmsr(struct cb_args *message, struct cb_state *state)
 {
     uint64_t value = state->rdx << 32 | (uint32_t)state->rax;
 
     if (!msr_write(state, (uint32_t)state->rcx, value))
         return inject(state, VECTOR_GP);
-    return CB_GROUP_SYSCALL | skip(state, LENGTH_MSR);
+    return CB_GROUP_SYSCALL | skip(message, LENGTH_MSR);
 }
 
 /* There is nothing at the I/O ports: reads give ones. A string read leaves memory as it is. */
-static uint32_t do_io(struct cb_state *state)
+static uint32_t do_io(struct cb_args *message, struct cb_state *state)
 {
     uint64_t what = state->qual[0];
     uint32_t width = CB_IO_WIDTH(what);
 
-    if (state->qual[1] == 0 && state->insn_len == 0)
-        task_exit(CB_EXIT_REASON_FAILED, "an I/O exit without the next instruction's address");
+    if (message->a2 == 0)
+        task_exit(CB_EXIT_REASON_FAILED, "an I/O exit without the instruction's length");
     if ((what & CB_IO_STRING) != 0) {
         if ((what & CB_IO_REP) != 0)
             state->rcx = 0;
@@ -140,14 +133,15 @@ static uint32_t do_io(struct cb_state *state)
         uint64_t ones = width == 4 ? 0xffffffff : width == 2 ? 0xffff : 0xff;
 
         state->rax = width == 4 ? ones : state->rax | ones;
-    } else if (width == 1) {
-        serial_write(CB_IO_PORT(what), (uint8_t)state->rax);
+    } else {
+        if (width == 1)
+            serial_write(CB_IO_PORT(what), (uint8_t)state->rax);
+        return skip(message, 0);
     }
-    advance(state, state->qual[1] ? state->qual[1] : state->rip + state->insn_len);
-    return CB_GROUP_ACDB | GROUPS_SKIP;
+    return CB_GROUP_ACDB | skip(message, 0);
 }
 
-static uint32_t do_instruction(struct cb_state *state)
+static uint32_t do_instruction(struct cb_args *message, struct cb_state *state)
 {
     uint64_t value = state->rdx << 32 | (uint32_t)state->rax;
 
@@ -156,10 +150,10 @@ static uint32_t do_instruction(struct cb_state *state)
         if ((uint32_t)state->rcx != 0 || ATTR_DPL(state->ss.attr) != 0 || !cpuid_xcr0_valid(value))
             return inject(state, VECTOR_GP);
         state->xcr0 = value;
-        return CB_GROUP_CTRL | skip(state, LENGTH_XSETBV);
+        return CB_GROUP_CTRL | skip(message, LENGTH_XSETBV);
     case CB_INSN_WBINVD:
     case CB_INSN_INVD: /* no device sees the guest's memory past the caches */
-        return skip(state, LENGTH_WBINVD);
+        return skip(message, LENGTH_WBINVD);
     case CB_INSN_RDPMC:
         return inject(state, VECTOR_GP);
     default: /* CPUID does not offer it */
@@ -187,7 +181,7 @@ static _Noreturn void crash(const struct vcpu *vcpu, uint32_t class, const struc
               exit_name(class), state->qual[0], state->qual[1], state->rip, vcpu->number, state->efer);
 }
 
-uint32_t exit_handle(struct vcpu *vcpu, uint32_t class, struct cb_state *state)
+uint32_t exit_handle(struct vcpu *vcpu, uint32_t class, struct cb_args *message, struct cb_state *state)
 {
     switch (class) {
     case CB_EXIT_START:
@@ -197,15 +191,15 @@ uint32_t exit_handle(struct vcpu *vcpu, uint32_t class, struct cb_state *state)
             return 0; /* it did not ask to stop */
         return vcpu_enter(vcpu, state);
     case CB_EXIT_CPUID:
-        return do_cpuid(vcpu, state);
+        return do_cpuid(vcpu, message, state);
     case CB_EXIT_RDMSR:
-        return do_rdmsr(vcpu, state);
+        return do_rdmsr(vcpu, message, state);
     case CB_EXIT_WRMSR:
-        return do_wrmsr(state);
+        return do_wrmsr(message, state);
     case CB_EXIT_IO:
-        return do_io(state);
+        return do_io(message, state);
     case CB_EXIT_INSTRUCTION:
-        return do_instruction(state);
+        return do_instruction(message, state);
     case CB_EXIT_MEMORY:
         crash_memory(vcpu, state);
     default:

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "boot.h"
+#include "cpuid.h"
 #include "dev/dev.h"
 #include "machine.h"
 #include "report.h"
@@ -49,7 +50,7 @@ static void reset(struct cb_state *state)
     state->tr = (struct cb_segment){0, ATTR_TSS, 0x67, 0};
     state->upcall_vector = CB_GUEST_UPCALL_VECTOR;
     state->ctrl = CB_CTRL_UPCALL;
-    state->xcr0 = 1; /* x87: the architecture's minimum */
+    state->xcr0 = cpuid_xcr0(); /* all that it may have: what is the host's, too, need not be switched */
 }
 
 uint32_t vcpu_enter(struct vcpu *vcpu, struct cb_state *state)
@@ -81,8 +82,8 @@ static void handle(uint64_t badge, struct cb_args *message)
         power_call(vcpu, message);
         return;
     }
-    groups = exit_handle(vcpu, what, (struct cb_state *)thread_utcb()->words);
-    *message = (struct cb_args){.a5 = CB_INFO(sizeof(struct cb_state) / 8, 0, groups)};
+    groups = exit_handle(vcpu, what, message, (struct cb_state *)thread_utcb()->words);
+    message->a5 = CB_INFO(sizeof(struct cb_state) / 8, 0, groups);
 }
 
 static void connect_exits(struct vcpu *vcpu)

@@ -16,6 +16,8 @@
 #define VCPU_CR4 0x20ull       /* PAE */
 #define VCPU_EFER 0xd01ull     /* NXE|LMA|LME|SCE */
 
+struct cb_args;
+
 enum vcpu_state {
     VCPU_NEW,      /* has no scheduling context yet */
     VCPU_STOPPED,  /* asked to stop: waits in the exit RECALL */
@@ -48,8 +50,8 @@ bool vcpu_start(uint32_t number, const struct vcpu_start *start);
 /* The vCPU whose call is being handled will stop after the reply. */
 void vcpu_stop(struct vcpu *vcpu);
 
-/* In exit.c: handles an exit; the groups of `state` that go back. */
-uint32_t exit_handle(struct vcpu *vcpu, uint32_t class, struct cb_state *state);
+/* In exit.c: handles an exit, with its message; the groups that the reply has. */
+uint32_t exit_handle(struct vcpu *vcpu, uint32_t class, struct cb_args *message, struct cb_state *state);
 /* The groups that the portal of a class asks for. */
 uint32_t exit_groups(uint32_t class);
 

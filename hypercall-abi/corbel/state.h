@@ -5,7 +5,8 @@
  * An exit or exception is a call through a portal. The portal names the groups it wants; exactly those are
  * copied into the handler's UTCB words as a struct cb_state (the rest of the words is undefined), and the
  * message information names the groups delivered. The reply's groups are written back. Registers:
- *   rdi = the portal's badge, rsi = exit class (vCPU) or exception vector (thread), rdx = 0
+ *   rdi = the portal's badge, rsi = exit class (vCPU) or exception vector (thread)
+ *   rdx = length of the instruction that left the guest, 0 if not known, or if there was none; 0 for a thread
  */
 #ifndef CORBEL_STATE_H
 #define CORBEL_STATE_H
@@ -18,8 +19,8 @@
     X(1, RECALL)     /* somebody recalled the vCPU */                                             \
     X(2, INVALID)    /* the hardware refused the guest state; qual[0]: vendor's reason */         \
     X(3, SHUTDOWN)   /* triple fault */                                                           \
-    X(4, CPUID)                                                                                   \
-    X(5, IO)         /* qual[0]: CB_IO_*, qual[1]: rIP after the instruction if known, else 0 */  \
+    X(4, CPUID)      /* qual[0]: CR4, qual[1]: XCR0, on which some leaves depend */               \
+    X(5, IO)         /* qual[0]: CB_IO_*, qual[1]: rIP after the instruction */                   \
     X(6, RDMSR)                                                                                   \
     X(7, WRMSR)                                                                                   \
     X(8, CR)         /* qual[0]: CB_CR_* */                                                       \
@@ -102,6 +103,7 @@ enum cb_vcpu_counter {
 #define CB_GROUP_SYSCALL (1u << 13) /* efer, star, lstar, cstar, fmask, kernel_gs_base, sysenter_*, pat */
 #define CB_GROUP_INJECT (1u << 14)  /* event to inject, interruptibility */
 #define CB_GROUP_CTRL (1u << 15)    /* ctrl, exception_bitmap, xcr0, tsc_offset */
+#define CB_GROUP_SKIP (1u << 16)    /* a vCPU's reply only: it goes on behind its instruction, rsi (0 to 15) bytes long */
 #define CB_GROUPS_VCPU 0xffffu
 #define CB_GROUPS_THREAD 0x007fu    /* those that mean something for a native thread */
 
@@ -142,7 +144,7 @@ struct cb_state {
     uint64_t rip;                                         /* RIP */
     uint64_t insn_len;                                    /* RIP: bytes, 0 if not known */
     uint64_t rflags;                                      /* RFLAGS */
-    uint64_t qual[3];                                     /* QUAL */
+    uint64_t qual[3];                                     /* QUAL; [2]: threads only */
     uint64_t cr0, cr2, cr3, cr4, cr8;                     /* CR */
     uint64_t dr6, dr7;                                    /* DR */
     struct cb_segment cs, ss;                             /* CS_SS */
