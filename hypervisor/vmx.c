@@ -290,7 +290,7 @@ static void vmx_vcpu_forget(struct vcpu *v)
         c->gs_base = NULL;
 }
 
-/* The same on every CPU and at any time, so that no exit finds them changed; but for CR3 and rsp. 25.5. */
+/* The same on every CPU and at any time, so that no exit finds them changed; but for CR3. 25.5. */
 static void host_setup(void)
 {
     struct { u16 limit; u64 base; } __attribute__((packed)) gdtr, idtr;
@@ -315,6 +315,7 @@ static void host_setup(void)
     vmcs_write(VMCS_HOST_SYSENTER_CS, 0);
     vmcs_write(VMCS_HOST_SYSENTER_ESP, 0);
     vmcs_write(VMCS_HOST_SYSENTER_EIP, 0);
+    vmcs_write(VMCS_HOST_RSP, CPU_STACK_TOP);
     vmcs_write(VMCS_HOST_RIP, (u64)(uintptr_t)vmx_exit_entry);
 }
 

@@ -66,9 +66,8 @@ struct vmx {
     const char *wrong;      /* the state cannot be entered: why */
     u32 ept_hint;           /* tlb.h */
 
-    u64 host_rsp, host_cr3; /* what the VMCS has: it is written only if something else is due */
+    u64 host_cr3;           /* what the VMCS has: it is written only if something else is due */
     u32 primary, vpid;
-    u32 injected;           /* with the last entry */
     u64 cr0_shadow, cr4_shadow;
 
     u64 cr2, cr8;
@@ -103,11 +102,13 @@ static inline struct vmx *vmx_of(const struct vcpu *v)
     return x;
 }
 
-/* VMLAUNCH or VMRESUME and back; host_rsp: what the VMCS has. Nonzero: the instruction failed. vmx_entry.S */
-u32 vmx_enter(struct regs *r, bool launched, u64 *host_rsp);
+/* VMLAUNCH or VMRESUME. vmx_entry.S */
+NORETURN void vmx_enter(struct vcpu *v, bool launched);
 void vmx_exit_entry(void); /* where exits arrive */
 
 unsigned vmx_run(struct vcpu *v);                                     /* vmx_run.c */
+NORETURN void vmx_exited(struct vcpu *v);
+NORETURN void vmx_failed(struct vcpu *v);
 void vmx_skip(struct vcpu *v, u32 bytes);
 bool vmx_interruptible(const struct vcpu *v);
 void vmx_enable_interrupts(struct vcpu *v);

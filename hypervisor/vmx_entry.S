@@ -1,93 +1,66 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * u32 vmx_enter(struct regs *r, bool launched, u64 *host_rsp)
- *
- * The VMCS is loaded. It holds neither the general registers (but for rsp) nor, for the way back, more than one rsp,
- * which is the same from call to call. Guest mode ends at vmx_exit_entry; an instruction that fails goes on behind
- * itself, with the guest's registers.
+ * NORETURN void vmx_enter(struct vcpu *v, bool launched): the VMCS, which is loaded, holds neither the general registers, except
+ * rsp, nor CR2. When the guest exits, vmx_exited() goes on with the CPU's stack empty, as after any other entry to the kernel. An
+ * instruction that fails goes on behind itself, with the guest's registers, and then to vmx_failed().
  */
+#include "layout.h"
+#include "offsets.h"
 #include "regs.h"
 
-#define VMCS_HOST_RSP 0x6c14 /* vmcs.h */
+#define REG(name) CTX_REGS + REGS_##name
 
     .section .text
     .global vmx_enter
+    .balign 64
 vmx_enter:
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
-    push %rdi
-    cmp %rsp, (%rdx)
-    je 1f
-    mov %rsp, (%rdx)
-    mov $VMCS_HOST_RSP, %eax
-    vmwrite %rsp, %rax
-1:
     test %sil, %sil
-    mov REGS_R15(%rdi), %r15
-    mov REGS_R14(%rdi), %r14
-    mov REGS_R13(%rdi), %r13
-    mov REGS_R12(%rdi), %r12
-    mov REGS_RBP(%rdi), %rbp
-    mov REGS_RBX(%rdi), %rbx
-    mov REGS_R11(%rdi), %r11
-    mov REGS_R10(%rdi), %r10
-    mov REGS_R9(%rdi), %r9
-    mov REGS_R8(%rdi), %r8
-    mov REGS_RAX(%rdi), %rax
-    mov REGS_RCX(%rdi), %rcx
-    mov REGS_RDX(%rdi), %rdx
-    mov REGS_RSI(%rdi), %rsi
-    mov REGS_RDI(%rdi), %rdi
-    jz 2f
+    mov REG(R15)(%rdi), %r15
+    mov REG(R14)(%rdi), %r14
+    mov REG(R13)(%rdi), %r13
+    mov REG(R12)(%rdi), %r12
+    mov REG(RBP)(%rdi), %rbp
+    mov REG(RBX)(%rdi), %rbx
+    mov REG(R11)(%rdi), %r11
+    mov REG(R10)(%rdi), %r10
+    mov REG(R9)(%rdi), %r9
+    mov REG(R8)(%rdi), %r8
+    mov REG(RAX)(%rdi), %rax
+    mov REG(RCX)(%rdi), %rcx
+    mov REG(RDX)(%rdi), %rdx
+    mov REG(RSI)(%rdi), %rsi
+    mov REG(RDI)(%rdi), %rdi
+    jz 1f
     vmresume
-    jmp 3f
-2:
-    vmlaunch
-3:
-    pop %rdi
-    mov $1, %eax
-    jmp 4f
+    jmp 2f
+1:  vmlaunch
+2:  mov $CPU_STACK_TOP, %rsp
+    mov cpu + CPU_CURRENT, %rdi
+    call vmx_failed
+    ud2
 
+    /* rsp is CPU_STACK_TOP, rflags 2. */
     .global vmx_exit_entry
+    .balign 64
 vmx_exit_entry:
     push %rdi
-    mov 8(%rsp), %rdi
-    mov %r15, REGS_R15(%rdi)
-    mov %r14, REGS_R14(%rdi)
-    mov %r13, REGS_R13(%rdi)
-    mov %r12, REGS_R12(%rdi)
-    mov %rbp, REGS_RBP(%rdi)
-    mov %rbx, REGS_RBX(%rdi)
-    mov %r11, REGS_R11(%rdi)
-    mov %r10, REGS_R10(%rdi)
-    mov %r9, REGS_R9(%rdi)
-    mov %r8, REGS_R8(%rdi)
-    mov %rax, REGS_RAX(%rdi)
-    mov %rcx, REGS_RCX(%rdi)
-    mov %rdx, REGS_RDX(%rdi)
-    mov %rsi, REGS_RSI(%rdi)
-    pop REGS_RDI(%rdi)
-    add $8, %rsp
-    xor %eax, %eax
-4:
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
-    xor %ecx, %ecx          /* nothing of the guest's stays for code that runs ahead of itself */
-    xor %edx, %edx
-    xor %esi, %esi
-    xor %edi, %edi
-    xor %r8d, %r8d
-    xor %r9d, %r9d
-    xor %r10d, %r10d
-    xor %r11d, %r11d
-    ret
+    mov cpu + CPU_CURRENT, %rdi
+    pop REG(RDI)(%rdi)
+    mov %r15, REG(R15)(%rdi)
+    mov %r14, REG(R14)(%rdi)
+    mov %r13, REG(R13)(%rdi)
+    mov %r12, REG(R12)(%rdi)
+    mov %rbp, REG(RBP)(%rdi)
+    mov %rbx, REG(RBX)(%rdi)
+    mov %r11, REG(R11)(%rdi)
+    mov %r10, REG(R10)(%rdi)
+    mov %r9, REG(R9)(%rdi)
+    mov %r8, REG(R8)(%rdi)
+    mov %rax, REG(RAX)(%rdi)
+    mov %rcx, REG(RCX)(%rdi)
+    mov %rdx, REG(RDX)(%rdi)
+    mov %rsi, REG(RSI)(%rdi)
+    call vmx_exited
+    ud2
 
     .section .note.GNU-stack, "", @progbits

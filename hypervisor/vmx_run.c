@@ -6,6 +6,7 @@
 #include "domain.h"
 #include "fpu.h"
 #include "log.h"
+#include "vcpu_enter.h"
 #include "virt.h"
 #include "vmx.h"
 #include "x86.h"
@@ -18,14 +19,19 @@
 #define DR6_STEP (1ull << 14)
 #define DR6_CAUSES 0x600full
 
+static void vmx_step(u32 bytes)
+{
+    u64 blocked = vmcs_read(VMCS_INTERRUPTIBILITY);
+
+    vmcs_write(VMCS_GUEST_RIP, vmcs_read(VMCS_GUEST_RIP) + bytes);
+    if (blocked & (VMCS_BLOCKED_STI | VMCS_BLOCKED_MOVSS)) /* rarely: not written for nothing */
+        vmcs_write(VMCS_INTERRUPTIBILITY, blocked & ~(u64)(VMCS_BLOCKED_STI | VMCS_BLOCKED_MOVSS));
+}
+
 void vmx_skip(struct vcpu *v, u32 bytes)
 {
     (void)vmx_of(v);
-    vmcs_write(VMCS_GUEST_RIP, vmcs_read(VMCS_GUEST_RIP) + bytes);
-    /* An instruction that leaves the guest is rarely in a shadow: do not write for nothing. */
-    if (vmcs_read(VMCS_INTERRUPTIBILITY) & (VMCS_BLOCKED_STI | VMCS_BLOCKED_MOVSS))
-        vmcs_write(VMCS_INTERRUPTIBILITY,
-                   vmcs_read(VMCS_INTERRUPTIBILITY) & ~(u64)(VMCS_BLOCKED_STI | VMCS_BLOCKED_MOVSS));
+    vmx_step(bytes);
 }
 
 bool vmx_interruptible(const struct vcpu *v)
@@ -54,12 +60,16 @@ static void vmx_block_nmi(struct vcpu *v, bool blocked)
     u64 now = vmcs_read(VMCS_INTERRUPTIBILITY) & ~(u64)VMCS_BLOCKED_NMI;
 
     v->nmi = blocked ? VCPU_NMI_BLOCKED : VCPU_NMI_OPEN;
+    vcpu_set_special(v);
     vmcs_write(VMCS_INTERRUPTIBILITY, now | (blocked ? VMCS_BLOCKED_NMI : 0));
 }
 
 /* ---- Before and after ---- */
 
-/* SDM 3C, 29.4.3: INVVPID drops what was found through guest page tables, INVEPT what was found through ours. */
+/*
+ * SDM 3C, 29.4.3: INVVPID drops what was found through guest page tables, INVEPT what was found through ours. Whatever
+ * our tables have lost has made the vCPU's tag old too, so that without a flush of that there is nothing to do.
+ */
 static void vmx_flush(struct vcpu *v, struct vmx *x)
 {
     struct { u64 tag, reserved; } descriptor = { v->tag.tag, 0 };
@@ -67,7 +77,9 @@ static void vmx_flush(struct vcpu *v, struct vmx *x)
     struct space *s = &v->ctx.domain->space;
     bool failed = false;
 
-    if (v->tag.flush && vmx_machine.vpid)
+    if (!v->tag.flush)
+        return;
+    if (vmx_machine.vpid)
         failed = VMCS_FAILS("invvpid %1, %2", "m"(descriptor), "r"((u64)vmx_machine.invvpid));
     /* Pairs with the release in space_unmap(). */
     if (tlb_enter(&c->epts, s->identity, atomic_load(&s->generation), &x->ept_hint, NULL).flush) {
@@ -127,11 +139,11 @@ static void vmx_msrs_enter(struct vmx *x)
     cpu.guest_left = true;
 }
 
-static void vmx_inject(struct vcpu *v, struct vmx *x)
+static void vmx_inject(struct vcpu *v)
 {
     u32 inject = v->inject;
 
-    x->injected = inject;
+    v->injected = inject & CB_INJECT_VALID ? inject : 0;
     if (!(inject & CB_INJECT_VALID))
         return;
     v->inject = 0;
@@ -142,10 +154,10 @@ static void vmx_inject(struct vcpu *v, struct vmx *x)
         v->nmi = VCPU_NMI_BLOCKED;
 }
 
-static void vmx_enter_prepare(struct vcpu *v, struct vmx *x)
+/* What is not as at the last entry, or what that had beyond the usual. */
+static void vmx_prepare(struct vcpu *v, struct vmx *x)
 {
     u32 primary = x->primary & ~(VMCS_CONTROL_WINDOW | VMCS_CONTROL_NMI_WINDOW);
-    u64 cr3 = read_cr3();
 
     if (v->want_window)
         primary |= VMCS_CONTROL_WINDOW;
@@ -156,28 +168,42 @@ static void vmx_enter_prepare(struct vcpu *v, struct vmx *x)
         x->vpid = v->tag.tag;
         vmcs_write(VMCS_VPID, x->vpid);
     }
+    vmx_flush(v, x);
+    vmx_inject(v);
+    vmx_dr_enter(x);
+    if (x->launched && !v->want_window && !v->injected && v->nmi == VCPU_NMI_OPEN && !x->dr_live)
+        atomic_fetch_and_explicit(&v->hazards, ~VCPU_HAZARD_STATE, memory_order_relaxed);
+}
+
+/* What vmx_prepare() has done beyond the usual comes to its end. */
+static void vmx_finish(struct vcpu *v, struct vmx *x)
+{
+    vmx_dr_leave(x);
+    if (v->nmi != VCPU_NMI_OPEN)
+        v->nmi = vmcs_read(VMCS_INTERRUPTIBILITY) & VMCS_BLOCKED_NMI ? VCPU_NMI_BLOCKED : VCPU_NMI_OPEN;
+}
+
+/* What threads and other guests use, too. */
+static void vmx_registers_enter(const struct vcpu *v, struct vmx *x)
+{
+    u64 cr3 = read_cr3();
+
     if (x->host_cr3 != cr3) {
         x->host_cr3 = cr3;
         vmcs_write(VMCS_HOST_CR3, cr3);
     }
-    vmx_flush(v, x);
-    vmx_inject(v, x);
     vmx_msrs_enter(x);
-    vmx_dr_enter(x);
     if (read_cr2() != x->cr2)
         write_cr2(x->cr2);
     if (features.xsave && v->xcr0 != fpu_features)
         xsetbv(v->xcr0);
 }
 
-static void vmx_leave_guest(struct vcpu *v, struct vmx *x)
+static void vmx_registers_leave(const struct vcpu *v, struct vmx *x)
 {
     x->cr2 = read_cr2();
     if (features.xsave && v->xcr0 != fpu_features)
         xsetbv(fpu_features);
-    vmx_dr_leave(x);
-    if (v->nmi != VCPU_NMI_OPEN)
-        v->nmi = vmcs_read(VMCS_INTERRUPTIBILITY) & VMCS_BLOCKED_NMI ? VCPU_NMI_BLOCKED : VCPU_NMI_OPEN;
 }
 
 /* ---- Exits ---- */
@@ -186,18 +212,19 @@ static void vmx_leave_guest(struct vcpu *v, struct vmx *x)
  * An event whose delivery the exit interrupted is injected again (28.2.4). But the instruction that raises a software
  * interrupt or exception is executed again, unless the event was injected.
  */
-static void vmx_requeue(struct vcpu *v, const struct vmx *x)
+static void vmx_requeue(struct vcpu *v)
 {
     u32 event = (u32)vmcs_read(VMCS_VECTORING), type = event & INJECT_TYPE;
 
     if (!(event & CB_INJECT_VALID))
         return;
-    if (type >= CB_INJECT_TYPE_SOFT && (x->injected & INJECT_TYPE) != type)
+    if (type >= CB_INJECT_TYPE_SOFT && (v->injected & INJECT_TYPE) != type)
         return;
     if (type == CB_INJECT_TYPE_NMI)
         vmx_block_nmi(v, false);
     v->inject = event & INJECT_MASK;
     v->inject_error = (u32)vmcs_read(VMCS_VECTORING_ERROR);
+    vcpu_set_special(v);
 }
 
 /* A fault in an IRET that had let NMIs in again: it will be executed again (28.2.3). */
@@ -211,6 +238,7 @@ static void vmx_exception_inject(struct vcpu *v, u32 vector, bool error)
 {
     v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_EXCEPTION | vector | (error ? CB_INJECT_ERROR : 0);
     v->inject_error = 0;
+    vcpu_set_special(v);
 }
 
 static unsigned vmx_fault(struct vcpu *v, u32 vector)
@@ -259,7 +287,7 @@ static unsigned vmx_exception(struct vcpu *v, struct vmx *x)
     }
     if ((event & INJECT_TYPE) >= VMCS_EVENT_PRIVILEGED_SOFT)
         v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
-    vmx_requeue(v, x);
+    vmx_requeue(v);
     vmx_iret_faulted(v, event);
     if (vector == VMX_VECTOR_DB)
         vmx_debug(v, x, event);
@@ -277,11 +305,11 @@ static unsigned vmx_exception(struct vcpu *v, struct vmx *x)
     return CB_EXIT_EXCEPTION;
 }
 
-static unsigned vmx_memory(struct vcpu *v, const struct vmx *x)
+static unsigned vmx_memory(struct vcpu *v)
 {
     u64 q = vmcs_read(VMCS_QUALIFICATION), what = CB_MEMORY_READ;
 
-    vmx_requeue(v, x);
+    vmx_requeue(v);
     vmx_iret_faulted(v, q);
     if (q & VMCS_EPT_WRITE)
         what = CB_MEMORY_WRITE;
@@ -420,6 +448,7 @@ static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
     case VMCS_REASON_EXCEPTION: return vmx_exception(v, x);
     case VMCS_REASON_DR:
         x->dr_live = true;
+        vcpu_set_special(v);
         vmx_controls(x, x->primary & ~VMCS_CONTROL_DR);
         v->insn_len = 0;
         return VIRT_EXIT_HANDLED;
@@ -433,7 +462,7 @@ static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
     case VMCS_REASON_MWAIT: return vmx_instruction(v, CB_INSN_MWAIT);
     case VMCS_REASON_XSETBV: return vmx_instruction(v, CB_INSN_XSETBV);
     case VMCS_REASON_TASK_SWITCH:
-        vmx_requeue(v, x);
+        vmx_requeue(v);
         return vmx_instruction(v, CB_INSN_TASK_SWITCH);
     case VMCS_REASON_GETSEC:
     case VMCS_REASON_RSM:
@@ -477,7 +506,7 @@ static unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason)
     case VMCS_REASON_VMCALL: return vmx_vmcall(v);
     case VMCS_REASON_HLT: return CB_EXIT_HLT;
     case VMCS_REASON_WINDOW: return CB_EXIT_WINDOW;
-    case VMCS_REASON_EPT_VIOLATION: return vmx_memory(v, x);
+    case VMCS_REASON_EPT_VIOLATION: return vmx_memory(v);
     case VMCS_REASON_IO: return vmx_io(v);
     case VMCS_REASON_RDMSR: return CB_EXIT_RDMSR;
     case VMCS_REASON_WRMSR: return vmx_wrmsr(v, x);
@@ -494,37 +523,78 @@ static unsigned vmx_invalid(struct vcpu *v, struct vmx *x, const char *why, u64 
     if (!x->reported)
         log_printf("corbel: a vCPU (number %u) cannot be entered: %s", v->number, why);
     x->reported = true;
+    vmcs_write(VMCS_ENTRY_EVENT, 0); /* only an exit takes it back */
+    vcpu_set_special(v);
+    v->insn_len = 0;
     v->qual[0] = code;
     v->qual[1] = more;
     return CB_EXIT_INVALID;
 }
 
+NORETURN void vmx_failed(struct vcpu *v)
+{
+    struct vmx *x = v->hw;
+    u64 error = vmcs_read(VMCS_INSN_ERROR);
+
+    vcpu_out(v);
+    vmx_registers_leave(v, x);
+    vmx_finish(v, x);
+    vcpu_left(v, vmx_invalid(v, x, vmx_reason_insn(error), error, 0));
+}
+
+/* The processor has refused the guest's state. */
+static unsigned vmx_refused(struct vcpu *v, struct vmx *x, u32 reason)
+{
+    u64 q = vmcs_read(VMCS_QUALIFICATION);
+
+    return vmx_invalid(v, x, vmx_reason_entry(reason, q), reason, q);
+}
+
 unsigned vmx_run(struct vcpu *v)
 {
     struct vmx *x = vmx_of(v);
-    bool failed;
-    u32 reason;
 
-    v->insn_len = 0;
-    v->qual[0] = v->qual[1] = 0;
     if (x->wrong)
         return vmx_invalid(v, x, x->wrong, 0, 0);
-    vmx_enter_prepare(v, x);
-    failed = vmx_enter(&v->ctx.regs, x->launched, &x->host_rsp);
-    vmx_leave_guest(v, x);
-    if (failed) {
-        u64 error = vmcs_read(VMCS_INSN_ERROR);
+    if (vcpu_is_special(v))
+        vmx_prepare(v, x);
+    vmx_registers_enter(v, x);
+    vmx_enter(v, x->launched);
+}
 
-        vmcs_write(VMCS_ENTRY_EVENT, 0);
-        return vmx_invalid(v, x, vmx_reason_insn(error), error, 0);
-    }
-    reason = (u32)vmcs_read(VMCS_EXIT_REASON);
-    if (reason & VMCS_REASON_FAILED_ENTRY) {
-        u64 q = vmcs_read(VMCS_QUALIFICATION);
+/* A hypercall from a guest that needs no more than it needed when it entered. */
+static bool vmx_is_plain_call(const struct vcpu *v, u32 reason)
+{
+    return reason == VMCS_REASON_VMCALL && !vcpu_is_special(v) && RIGHTS_DPL(vmcs_read(VMCS_GUEST_SS_RIGHTS)) == 0;
+}
 
-        vmcs_write(VMCS_ENTRY_EVENT, 0);
-        return vmx_invalid(v, x, vmx_reason_entry(reason, q), reason, q);
+static NORETURN void vmx_plain_call(struct vcpu *v, struct vmx *x)
+{
+    v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
+    if (vcpu_hypercall(v)) {
+        vmx_step(v->insn_len);
+        if (vcpu_ready(v))
+            vmx_enter(v, true);
     }
+    vmx_registers_leave(v, x);
+    kernel_exit();
+}
+
+NORETURN void vmx_exited(struct vcpu *v)
+{
+    u32 reason = (u32)vmcs_read(VMCS_EXIT_REASON);
+    struct vmx *x = v->hw;
+
+    vcpu_out(v);
+    if (vmx_is_plain_call(v, reason))
+        vmx_plain_call(v, x);
+    vmx_registers_leave(v, x);
+    if (vcpu_is_special(v))
+        vmx_finish(v, x);
+    v->insn_len = 0;
+    v->qual[0] = v->qual[1] = 0;
+    if (reason & VMCS_REASON_FAILED_ENTRY)
+        vcpu_left(v, vmx_refused(v, x, reason));
     x->launched = true;
-    return vmx_exit(v, x, VMCS_REASON(reason));
+    vcpu_left(v, vmx_exit(v, x, reason));
 }

@@ -224,8 +224,9 @@ static void vmx_enter_model(u32 cpu_id, u32 number)
 
     c->current = number;
     c->tag = choice.tag;
-    if (choice.flush) /* INVVPID, or no tags at all */
-        memset(c->combined[choice.tag], 0, sizeof(c->combined[choice.tag]));
+    if (!choice.flush)
+        return;
+    memset(c->combined[choice.tag], 0, sizeof(c->combined[choice.tag])); /* INVVPID, or no tags at all */
     if (tlb_enter(&c->spaces, s->identity, s->generation, &g->space_hint[cpu_id], NULL).flush) { /* INVEPT */
         memset(c->physical[g->root], 0, sizeof(c->physical[g->root]));
         for (u32 tag = 0; tag < TAGS; tag++)
