@@ -161,9 +161,11 @@ VMM_SRC := \
 GUEST_TASKS := \
 	calltest \
 	counter \
+	exittest \
 	linked \
 	race \
 
+GUEST_exittest := tests/guest/exittest/code.S
 GUEST_calltest := \
 	tests/guest/calltest/abort.c \
 	tests/guest/calltest/basic.c \
@@ -453,6 +455,7 @@ ISOS := \
 	bench \
 	bochs \
 	calltest \
+	exittest \
 	ipcbench \
 	ipcbench2 \
 	ipcguest \
@@ -482,6 +485,8 @@ ISO_bochs := $(ISO_LINUX) disk=$(SMALL_DISK)
 ISO_bochs_VIDEO := text
 ISO_tiny := console=$(CONSOLE) vmm=$(VMM) tiny=$(TINYGUEST)
 ISO_tiny_VIDEO := text
+ISO_exittest := console=$(CONSOLE) exittest=$(B)/tests/guest/exittest.elf
+ISO_exittest_VIDEO := text
 ISO_many := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf
 ISO_load := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_panic := $(ISO_LINUX)
