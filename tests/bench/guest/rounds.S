@@ -67,16 +67,19 @@ rounds_end
 
 /* Signals an event (word) and halts (word2) until the answer has come; arg1 counts answers. */
 rounds_function round_event
+    incq ROUNDS_ARG1(%rbp)
     mov ROUNDS_WORD(%rbp), %rdi
     round_begin
     hypercall
     or %rax, ROUNDS_FAILED(%rbp)
-    mov ROUNDS_WORD2(%rbp), %rdi
+4:  mov ROUNDS_WORD2(%rbp), %rdi
     hypercall
     cli
-    round_end
     or %rax, ROUNDS_FAILED(%rbp)
-    incq ROUNDS_ARG1(%rbp)
+    mov upcall_count(%rip), %rcx
+    cmp ROUNDS_ARG1(%rbp), %rcx
+    jb 4b /* an upcall may have brought nothing */
+    round_end
     mov upcall_count(%rip), %rax
     sub ROUNDS_ARG1(%rbp), %rax
     or %rax, ROUNDS_FAILED(%rbp)
@@ -100,7 +103,7 @@ guest_call:
     mov %r10, 32(%rcx)
     ret
 
-/* Takes what is pending at the link's port and counts; signals back, if upcall_answer is a call word. */
+/* Takes what is pending at the link's port and counts it; signals back, if upcall_answer is a call word. */
     .globl upcall_entry
     .balign 16
 upcall_entry:
@@ -121,6 +124,8 @@ upcall_entry:
     mov upcall_word(%rip), %rdx
     xor %eax, %eax
     xchg %rax, EVENT_PAGE_PENDING(%rcx, %rdx, 8)
+    test %rax, %rax
+    jz 1f
     incq upcall_count(%rip)
     mov upcall_answer(%rip), %rdi
     test %rdi, %rdi
