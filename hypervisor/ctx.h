@@ -66,6 +66,8 @@ enum ctx_state {
 #define CTX_FLAG_EXIT 0x2u /* CALLING, HELPING: for an exit or exception, not the call `call` */
 #define CTX_FLAG_AGAIN 0x4u /* ... which is to be sent again, for `exit_reason`, when it runs next */
 
+#define CTX_STANDING(state, flags, left) ((u32)(state) | (u32)(flags) << 8 | (u32)(left) << 16)
+
 struct ctx {
     struct object obj;          /* type THREAD or VCPU */
     struct regs regs;           /* a vCPU's too, as far as VMRUN does not hold them */

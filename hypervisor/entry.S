@@ -146,7 +146,7 @@ entry_syscall:
     testq %r12, %r12
     jz entry_syscall_scrub
     cmpw $STATE_CALLING, CTX_STATE(%r12) /* and no CTX_FLAG */
-    jne entry_syscall_scrub
+    jne entry_reply_vcpu
     movq CTX_HOME(%r12), %rbp
     switch_tables
     movl $STATE_IDLE, CTX_STATE(%rbx)
@@ -168,6 +168,20 @@ entry_syscall:
     xorl %r14d, %r14d
     xorl %r15d, %r15d
     sysretq
+
+    /* To a `call` of a vCPU. */
+entry_reply_vcpu:
+    cmpw $STATE_VCPU_CALLING, CTX_STATE(%r12)
+    jne entry_syscall_scrub
+    movq $CPU_STACK_TOP, %rsp
+    movq %rsi, REG(RSI)(%r12)
+    movq %rdx, REG(RDX)(%r12)
+    movq %r8, REG(R8)(%r12)
+    movq %r9, REG(R9)(%r12)
+    movq %r12, %rdi
+    movq %rbx, %rsi
+    call vcpu_answered
+    ud2
 
     /* To an exit of a vCPU; the message information has no typed items and is valid. A handler's registers are not kept. */
 entry_reply_exit:
@@ -333,31 +347,41 @@ entry_return_syscall:
     movq REGS_RDI(%rdi), %rdi
     sysretq
 
-/* entry_handler(thread, portal, reason, insn_len): what the message does not use does not reach the handler. */
+/* entry_handler(thread, portal, reason, insn_len) and entry_handler_call(thread, portal, registers) */
     .globl entry_handler
     .balign 64
 entry_handler:
-    movq THREAD_FS_BASE(%rdi), %rax
-    wrfsbase %rax
-    xorl %eax, %eax
-    wrgsbase %rax
-    movq THREAD_STACK(%rdi), %rsp
-    movq PORTAL_BADGE(%rsi), %rdi
     movq PORTAL_EXIT_INFO(%rsi), %r10
-    movq %rcx, %r8
-    movq PORTAL_ENTRY(%rsi), %rcx
-    movq %rdx, %rsi
-    movq %r8, %rdx
-    movl $0x202, %r11d
+    movq %rdx, %rax
+    movq %rcx, %rdx
     xorl %r8d, %r8d
     xorl %r9d, %r9d
+handler_enter:
+    movq THREAD_FS_BASE(%rdi), %rbx
+    wrfsbase %rbx
     xorl %ebx, %ebx
+    wrgsbase %rbx
+    movq THREAD_STACK(%rdi), %rsp
+    movq PORTAL_BADGE(%rsi), %rdi
+    movq PORTAL_ENTRY(%rsi), %rcx
+    movq %rax, %rsi
+    movl $0x202, %r11d
+    xorl %eax, %eax /* what the message does not use does not reach the handler */
     xorl %ebp, %ebp
     xorl %r12d, %r12d
     xorl %r13d, %r13d
     xorl %r14d, %r14d
     xorl %r15d, %r15d
     sysretq
+
+    .globl entry_handler_call
+entry_handler_call:
+    movq REGS_RSI(%rdx), %rax
+    movq REGS_R8(%rdx), %r8
+    movq REGS_R9(%rdx), %r9
+    movq REGS_RDX(%rdx), %rdx
+    xorl %r10d, %r10d
+    jmp handler_enter
 
     .globl entry_return
 entry_return:

@@ -59,12 +59,15 @@ void event_signal_here(struct event *e, u64 badge)
 {
     struct ctx *receiver = atomic_load(&e->receiver);
 
-    if (!receiver || receiver->cpu != cpu.id || receiver->state != CTX_WAITING || ctx_is_vcpu(receiver)) {
+    if (!receiver || receiver->cpu != cpu.id || receiver->state != CTX_WAITING) {
         event_signal(e, badge);
         return;
     }
     atomic_fetch_add_explicit(&e->signals, 1, memory_order_relaxed);
-    event_give(receiver, atomic_exchange(&e->pending, 0) | badge);
+    if (ctx_is_vcpu(receiver))
+        vcpu_signal_here(vcpu_of(receiver), e->port);
+    else
+        event_give(receiver, atomic_exchange(&e->pending, 0) | badge);
 }
 
 /*

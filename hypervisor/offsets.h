@@ -50,6 +50,7 @@
 #define STATE_READY 1
 #define STATE_IDLE 2
 #define STATE_CALLING 3
+#define STATE_VCPU_CALLING 0x103 /* CTX_CALLING, with the flags of a vCPU */
 #define STATE_IN_VCPU_EXIT 0x303 /* CTX_CALLING, with the flags of a vCPU in an exit */
 
 /* corbel/call.h, corbel/cap.h */

@@ -82,15 +82,12 @@ static void svm_xcr0_enter(const struct vcpu *v)
 /* XSETBV leaves the guest on hardware, but not on QEMU: what the guest has set is found out afterwards. */
 static void svm_xcr0_leave(struct vcpu *v)
 {
-    u64 now = v->xcr0;
+    u64 now = svm_emulated && features.xsave ? xgetbv() : v->xcr0;
 
-    if (svm_emulated && features.xsave) {
-        now = xgetbv();
-        if (now != v->xcr0)
-            v->xcr0 = now & fpu_features;
-    }
-    if (now != fpu_features && features.xsave)
-        xsetbv(fpu_features);
+    if ((now == fpu_features && v->xcr0 == now) || !features.xsave)
+        return;
+    v->xcr0 = now & fpu_features;
+    xsetbv(fpu_features);
 }
 
 /* V_IRQ only waits for the window, and never comes to be delivered: VINTR leaves the guest first. APM 2, 15.21.4. */
@@ -121,7 +118,6 @@ static void svm_intercept_iret(struct vmcb *vmcb, bool wanted)
 
 static void svm_inject(struct vcpu *v, struct vmcb *vmcb)
 {
-    vmcb->event_inj = 0;
     v->injected = v->inject;
     if (v->inject & CB_INJECT_VALID) {
         vmcb->event_inj = (v->inject & INJECT_MASK) | (u64)v->inject_error << 32;
@@ -145,7 +141,8 @@ static void svm_prepare(struct vcpu *v, struct vmcb *vmcb)
     svm_inject(v, vmcb);
     svm_intercept_iret(vmcb, v->nmi == VCPU_NMI_BLOCKED);
     svm_dr_enter(vmcb);
-    if (!vmcb->tlb_control && !v->want_window && !v->injected && v->nmi == VCPU_NMI_OPEN && !svm_dr_live(vmcb))
+    if (!vmcb->tlb_control && !v->want_window && !(v->injected & INJECT_TYPE) && v->nmi == VCPU_NMI_OPEN &&
+        !svm_dr_live(vmcb))
         atomic_fetch_and_explicit(&v->hazards, ~VCPU_HAZARD_STATE, memory_order_relaxed);
 }
 
@@ -206,9 +203,12 @@ static unsigned svm_exception(struct vcpu *v, struct vmcb *vmcb, u32 vector)
 /* Of the instruction before `next` (0: not known), where the guest has left; else `usual`. */
 static u32 svm_length(const struct vmcb *vmcb, u64 next, u32 usual)
 {
-    u64 length = next - vmcb->rip;
+    u64 length;
 
-    return next && length - 1 < LENGTH_MAX ? (u32)length : usual;
+    if (!next)
+        return usual;
+    length = next - vmcb->rip;
+    return length - 1 < LENGTH_MAX ? (u32)length : usual;
 }
 
 static u32 svm_usual_length(u32 code)
@@ -376,6 +376,8 @@ unsigned svm_run(struct vcpu *v)
     }
     if (vcpu_is_special(v) || (vmcb->dr7 & SVM_DR7_ENABLED))
         svm_prepare(v, vmcb);
+    else if (v->inject)
+        svm_inject(v, vmcb);
     svm_xcr0_enter(v);
     svm_go_on(v, vmcb);
 }
@@ -408,8 +410,13 @@ NORETURN void svm_exited(struct vcpu *v)
     vcpu_out(v);
     v->ctx.regs.rax = vmcb->rax;
     vmcb->clean = VMCB_CLEAN_ALL;
+    vmcb->event_inj = 0;
     if (svm_is_plain_call(v, vmcb)) {
         v->insn_len = svm_length(vmcb, vmcb->next_rip, LENGTH_VMMCALL);
+        if ((u32)v->ctx.regs.rdi == CB_CALL_call) {
+            svm_xcr0_leave(v);
+            vcpu_left_to_call(v);
+        }
         if (vcpu_hypercall(v)) {
             svm_skip(v, v->insn_len);
             if (cpu.current == &v->ctx && vcpu_ready(v))
@@ -420,11 +427,11 @@ NORETURN void svm_exited(struct vcpu *v)
     svm_xcr0_leave(v);
     if (vcpu_is_special(v))
         svm_finish(v, vmcb);
-    if (vmcb->exit_int_info & CB_INJECT_VALID)
-        svm_requeue(v, vmcb);
-    if ((u32)vmcb->exit_code == VMEXIT_CPUID)
+    if ((u32)vmcb->exit_code == VMEXIT_CPUID) /* not in the middle of the delivery of an event */
         vcpu_left_to_vmm(v, svm_cpuid(v, vmcb));
     if ((u32)vmcb->exit_code == VMEXIT_IOIO)
         vcpu_left_to_vmm(v, svm_io(v, vmcb));
+    if (vmcb->exit_int_info & CB_INJECT_VALID)
+        svm_requeue(v, vmcb);
     vcpu_left(v, svm_exit(v, vmcb));
 }

@@ -40,8 +40,9 @@ ASSERT_OFFSET(struct event, pending, EVENT_PENDING);
 ASSERT_OFFSET(struct event, receiver, EVENT_RECEIVER);
 ASSERT_OFFSET(struct event, signals, EVENT_SIGNALS);
 ASSERT_OFFSET(struct slot, badge, SLOT_BADGE);
-_Static_assert((CTX_CALLING | (CTX_FLAG_VCPU | CTX_FLAG_EXIT) << 8) == STATE_IN_VCPU_EXIT && CB_UTCB_WORDS == WORDS_MAX,
-               "offsets.h");
+_Static_assert((CTX_CALLING | CTX_FLAG_VCPU << 8) == STATE_VCPU_CALLING, "offsets.h");
+_Static_assert((CTX_CALLING | (CTX_FLAG_VCPU | CTX_FLAG_EXIT) << 8) == STATE_IN_VCPU_EXIT, "offsets.h");
+_Static_assert(CB_UTCB_WORDS == WORDS_MAX, "offsets.h");
 _Static_assert(CB_CALL_call == NUMBER_CALL && CB_CALL_reply == NUMBER_REPLY && CB_CALL_null == 0, "offsets.h");
 _Static_assert(CB_CALL_signal == NUMBER_SIGNAL && CB_CALL_TABLE == CALL_TABLE, "offsets.h");
 _Static_assert(HAZARD_EXIT == HAZARD_EXIT_MASK && CALL_AGAIN == CALL_UNFINISHED, "offsets.h");

@@ -15,7 +15,8 @@ void entry_syscall(void);      /* for LSTAR; takes WRFSBASE */
 void entry_syscall_slow(void); /* the same, without fast paths */
 NORETURN void entry_return(struct regs *r);         /* IRET */
 NORETURN void entry_return_syscall(struct regs *r); /* SYSRET */
-/* To an idle handler, with an exit; WRFSBASE works. */
+/* To an idle handler, with an exit, or with the message of a call in these registers; WRFSBASE works. */
+NORETURN void entry_handler_call(const struct thread *t, const struct portal *p, const struct regs *r);
 NORETURN void entry_handler(const struct thread *t, const struct portal *p, u64 reason, u64 insn_len);
 
 /* Called by entry.S. */

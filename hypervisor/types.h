@@ -35,6 +35,7 @@ typedef u32 status_t;
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define NORETURN __attribute__((noreturn))
 #define NOINLINE __attribute__((noinline)) /* keeps what is rare out of the way of what is frequent */
+#define ALWAYS_INLINE inline __attribute__((always_inline)) /* where a copy of its own is worth its place */
 #define ASSERT_OFFSET(type, member, at) \
     _Static_assert(offsetof(type, member) == (at), #type "." #member " is where assembly expects it")
 

@@ -100,8 +100,9 @@ void vcpu_run(struct vcpu *v);
  */
 NORETURN void vcpu_left(struct vcpu *v, unsigned class);
 
-/* The same for an exit that the VMM always deals with. */
+/* The same for an exit that the VMM always deals with, and for a hypercall whose rdi says `call`, without flags. */
 NORETURN void vcpu_left_to_vmm(struct vcpu *v, unsigned class);
+NORETURN void vcpu_left_to_call(struct vcpu *v);
 
 /* The current vCPU: sends an exit to its VMM. May not return, and must be all that kernel_exit() has to do. */
 void vcpu_deliver(struct vcpu *v, unsigned class);
@@ -114,6 +115,8 @@ void vcpu_exit_again(struct vcpu *v, unsigned class);
  * and the message information is valid.
  */
 NORETURN void vcpu_replied(struct vcpu *v, struct ctx *h, u32 groups, u64 word);
+/* Likewise to a `call`; the message, in registers alone, is in v's. */
+NORETURN void vcpu_answered(struct vcpu *v, struct ctx *h);
 
 /*
  * Home CPU: the hypercall that `v` is in has its status in rax, its results in the other registers; skips the
@@ -123,6 +126,7 @@ void vcpu_call_done(struct vcpu *v);
 
 /* An event bound to port `port` was signalled: any CPU, interrupt handlers too. */
 void vcpu_signal(struct vcpu *v, u32 port);
+void vcpu_signal_here(struct vcpu *v, u32 port); /* home CPU, by a call; `v` waits */
 
 /* CTX_OP_WAKE, CTX_OP_RECALL at its home CPU. */
 void vcpu_wake(struct vcpu *v);

@@ -51,6 +51,12 @@ static inline u64 vcpu_generation(const struct vcpu *v)
     return atomic_load(&v->ctx.domain->space.generation) + atomic_load(&v->flushes);
 }
 
+/* Are there no translations to be flushed at this entry? */
+static inline bool vcpu_tag_holds(const struct vcpu *v)
+{
+    return tlb_holds(&cpu.asids, v->tag_identity, vcpu_generation(v), v->tag_hint);
+}
+
 /*
  * The current context: true: the guest goes on as it was left, nothing needs to be looked at, and the entry has been
  * announced. Whoever sets a hazard or asks for a flush after this has seen VCPU_INSIDE, and its interrupt ends guest mode.
@@ -60,7 +66,7 @@ static inline bool vcpu_ready(struct vcpu *v)
     atomic_store(&v->mode, VCPU_INSIDE);
     atomic_store_explicit(&v->entered, atomic_load(&vcpu_flush_clock), memory_order_relaxed);
     if (!((cpu_hazards() & HAZARD_EXIT) | atomic_load_explicit(&v->hazards, memory_order_relaxed)) &&
-        tlb_holds(&cpu.asids, v->tag_identity, vcpu_generation(v), v->tag_hint))
+        vcpu_tag_holds(v))
         return true;
     vcpu_out(v);
     return false;

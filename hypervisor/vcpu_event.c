@@ -26,11 +26,17 @@ static void page_raise(struct cb_event_page *page)
     __atomic_store_n(&page->upcall, 1, __ATOMIC_SEQ_CST);
 }
 
+/* An upcall is due. False: somebody has said so already. */
+static inline bool vcpu_raise_hazard(struct vcpu *v)
+{
+    page_raise(v->page);
+    return !(atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL) & VCPU_HAZARD_UPCALL);
+}
+
 /* An upcall is due: tells the vCPU, unless somebody already has. */
 static void vcpu_raise(struct vcpu *v)
 {
-    page_raise(v->page);
-    if (atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL) & VCPU_HAZARD_UPCALL)
+    if (!vcpu_raise_hazard(v))
         return;
     switch ((enum vcpu_mode)atomic_load(&v->mode)) {
     case VCPU_INSIDE:
@@ -45,16 +51,23 @@ static void vcpu_raise(struct vcpu *v)
     }
 }
 
-void vcpu_signal(struct vcpu *v, u32 port)
+/* Makes the port pending. False: it is masked. */
+static inline bool vcpu_set_pending(struct vcpu *v, u32 port)
 {
     u64 bit = 1ull << port % 64;
     u32 word = port / 64 % CB_PORT_WORDS;
 
     __atomic_fetch_or(&v->page->pending[word], bit, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&v->page->mask[word], __ATOMIC_SEQ_CST) & bit)
-        return;
+        return false;
     __atomic_fetch_or(&v->page->summary, 1ull << word, __ATOMIC_SEQ_CST);
-    vcpu_raise(v);
+    return true;
+}
+
+void vcpu_signal(struct vcpu *v, u32 port)
+{
+    if (vcpu_set_pending(v, port))
+        vcpu_raise(v);
 }
 
 bool vcpu_upcall_due(struct vcpu *v)
@@ -91,6 +104,12 @@ static void vcpu_resume(struct vcpu *v)
     atomic_store(&v->mode, VCPU_OUT);
     v->ctx.state = CTX_READY;
     ctx_unblock(&v->ctx);
+}
+
+void vcpu_signal_here(struct vcpu *v, u32 port)
+{
+    if (vcpu_set_pending(v, port) && vcpu_raise_hazard(v) && atomic_load(&v->mode) == VCPU_HALTED)
+        vcpu_resume(v);
 }
 
 void vcpu_wake(struct vcpu *v)

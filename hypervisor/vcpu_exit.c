@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Exits to the VMM, and its replies. An exit is a call that the kernel makes for the vCPU: ipc.c can send any exit and
- * take any reply. Where nothing is out of the ordinary, exit_send() and vcpu_replied() do the same without the
- * scheduler, without a copy of the handler's registers, and without a look at what cannot have changed.
+ * Exits to the VMM and its replies; calls of guests and their replies. An exit is a call that the kernel makes for the
+ * vCPU: ipc.c can send any call and any exit, and take any reply. Where nothing is out of the ordinary, this file and
+ * entry.S do the same without a copy of the handler's registers, and without a look at what cannot have changed.
  */
+#include <corbel/call.h>
 #include <corbel/utcb.h>
 
 #include "cpu.h"
@@ -28,7 +29,7 @@ static const char *exit_name(unsigned class)
 }
 
 /* domain_load() where no hazard is set. */
-static void exit_load(struct space_cpu *home)
+static ALWAYS_INLINE void exit_load(struct space_cpu *home)
 {
     if (cpu.home == home)
         return;
@@ -40,12 +41,8 @@ static void exit_load(struct space_cpu *home)
 #define GROUPS_EXIT (CB_GROUP_ACDB | CB_GROUP_QUAL)
 #define GROUPS_REPLY (CB_GROUP_ACDB | CB_GROUP_SKIP)
 
-static inline void exit_get(struct vcpu *v, u32 groups, struct cb_state *out)
+static ALWAYS_INLINE void exit_get(const struct vcpu *v, u32 groups, struct cb_state *out)
 {
-    if (groups & ~GROUPS_EXIT) {
-        vcpu_state_get(v, groups, out);
-        return;
-    }
     regs_get_acdb(&v->ctx.regs, groups, out);
     if (groups & CB_GROUP_QUAL) {
         out->qual[0] = v->qual[0];
@@ -53,36 +50,44 @@ static inline void exit_get(struct vcpu *v, u32 groups, struct cb_state *out)
     }
 }
 
-static inline void exit_put(struct vcpu *v, u32 groups, u64 word, const struct cb_state *in)
+static ALWAYS_INLINE struct cb_state *exit_state(const struct ctx *h)
 {
-    if (groups & ~GROUPS_REPLY)
-        vcpu_state_put(v, groups & ~CB_GROUP_SKIP, in);
-    else
-        regs_put_acdb(&v->ctx.regs, groups, in);
-    if (groups & CB_GROUP_SKIP)
-        virt->skip(v, word & VCPU_SKIP_MAX);
+    return (struct cb_state *)(void *)h->utcb->words;
+}
+
+/* The handler of a portal of this CPU, if it is idle and nothing needs to be looked at before it is entered. */
+static ALWAYS_INLINE struct thread *exit_idle_handler(const struct portal *p)
+{
+    struct thread *t = __atomic_load_n(&p->handler, __ATOMIC_RELAXED);
+
+    return t->ctx.state == CTX_IDLE && !cpu_hazards() && features.fsgsbase ? t : NULL;
 }
 
 /*
- * The handler is idle and, as vcpu_exit() has seen to, of this CPU; the vCPU is at the beginning of the chain of calls.
- * The FPU is closed, so it need not be taken from anybody.
+ * The vCPU waits for the reply of `t`, which goes next. A vCPU is the beginning of its chain of calls. The FPU is closed,
+ * since no hazard is set, and need not be taken from anybody.
  */
-static NORETURN void exit_send(struct vcpu *v, const struct portal *p, struct ctx *h, unsigned class)
+static ALWAYS_INLINE void exit_switch(struct vcpu *v, const struct portal *p, struct thread *t, u32 flags)
 {
-    exit_get(v, p->groups, (struct cb_state *)(void *)h->utcb->words);
-    h->state = CTX_READY;
-    h->left = CTX_CHAIN_MAX - 1;
-    h->caller = &v->ctx;
-    h->portal = p;
-    v->ctx.state = CTX_CALLING;
-    v->ctx.flags = CTX_FLAG_VCPU | CTX_FLAG_EXIT;
-    v->ctx.callee = h;
-    thread_of(h)->handled++;
-    cpu.current = h;
-    exit_load(h->home);
+    t->ctx.standing = CTX_STANDING(CTX_READY, 0, CTX_CHAIN_MAX - 1);
+    t->ctx.caller = &v->ctx;
+    t->ctx.portal = p;
+    t->handled++;
+    v->ctx.standing = CTX_STANDING(CTX_CALLING, flags, CTX_CHAIN_MAX);
+    v->ctx.callee = &t->ctx;
+    cpu.current = &t->ctx;
+    exit_load(t->ctx.home);
     if (cpu.guest_left)
         virt->leave();
-    entry_handler(thread_of(h), p, class, v->insn_len);
+}
+
+/* `v` goes on, with the reply of `h`. */
+static ALWAYS_INLINE void exit_switch_back(struct vcpu *v, struct ctx *h)
+{
+    h->standing = CTX_STANDING(CTX_IDLE, 0, 0);
+    h->caller = NULL;
+    v->ctx.standing = CTX_STANDING(CTX_READY, CTX_FLAG_VCPU, CTX_CHAIN_MAX);
+    cpu.current = &v->ctx;
 }
 
 /* Without a portal for the exit the vCPU has come to its end. */
@@ -95,24 +100,41 @@ static void exit_call(struct vcpu *v, u64 word, unsigned class)
     (void)ctx_block(&v->ctx, CTX_STOPPED);
 }
 
-void vcpu_deliver(struct vcpu *v, unsigned class)
+static NOINLINE NORETURN void exit_send_rare(struct vcpu *v, const struct portal *p, struct thread *t, unsigned class)
+{
+    vcpu_state_get(v, p->groups, exit_state(&t->ctx));
+    exit_switch(v, p, t, CTX_FLAG_VCPU | CTX_FLAG_EXIT);
+    entry_handler(t, p, class, v->insn_len);
+}
+
+static ALWAYS_INLINE void exit_deliver(struct vcpu *v, unsigned class)
 {
     u64 word = slot_word(&v->exits[class]);
 
     v->counters[class]++;
-    if (slot_word_type(word) == CB_TYPE_PORTAL && !cpu_hazards() && features.fsgsbase) {
+    if (slot_word_type(word) == CB_TYPE_PORTAL) {
         const struct portal *p = slot_word_object(word);
-        struct thread *t = __atomic_load_n(&p->handler, __ATOMIC_RELAXED);
+        struct thread *t = exit_idle_handler(p);
 
-        if (t->ctx.state == CTX_IDLE)
-            exit_send(v, p, &t->ctx, class);
+        if (t) {
+            if (p->groups & ~GROUPS_EXIT)
+                exit_send_rare(v, p, t, class);
+            exit_get(v, p->groups, exit_state(&t->ctx));
+            exit_switch(v, p, t, CTX_FLAG_VCPU | CTX_FLAG_EXIT);
+            entry_handler(t, p, class, v->insn_len);
+        }
     }
     exit_call(v, word, class);
 }
 
+void vcpu_deliver(struct vcpu *v, unsigned class)
+{
+    exit_deliver(v, class);
+}
+
 NORETURN void vcpu_left_to_vmm(struct vcpu *v, unsigned class)
 {
-    vcpu_deliver(v, class);
+    exit_deliver(v, class);
     kernel_exit();
 }
 
@@ -121,16 +143,58 @@ void vcpu_exit_again(struct vcpu *v, unsigned class)
     exit_call(v, slot_word(&v->exits[class]), class);
 }
 
+/* The vCPU, current again, goes on. */
+static ALWAYS_INLINE NORETURN void exit_resume(void)
+{
+    exit_load(cpu.current->home);
+    vcpu_run(vcpu_of(cpu.current));
+    kernel_exit();
+}
+
+static NOINLINE NORETURN void exit_put_rare(struct vcpu *v, const struct ctx *h, u32 groups, u64 word)
+{
+    vcpu_state_put(v, groups & ~CB_GROUP_SKIP, exit_state(h));
+    if (groups & CB_GROUP_SKIP)
+        virt->skip(v, word & VCPU_SKIP_MAX);
+    exit_resume();
+}
+
 NORETURN void vcpu_replied(struct vcpu *v, struct ctx *h, u32 groups, u64 word)
 {
-    h->state = CTX_IDLE;
-    h->left = 0;
-    h->caller = NULL;
-    v->ctx.state = CTX_READY;
-    v->ctx.flags = CTX_FLAG_VCPU;
-    cpu.current = &v->ctx;
-    exit_put(v, groups, word, (const struct cb_state *)(const void *)h->utcb->words);
-    exit_load(v->ctx.home);
-    vcpu_run(v);
-    kernel_exit();
+    exit_switch_back(v, h);
+    if (groups & ~GROUPS_REPLY)
+        exit_put_rare(v, h, groups, word);
+    regs_put_acdb(&v->ctx.regs, groups, exit_state(h));
+    if (groups & CB_GROUP_SKIP)
+        virt->skip(v, word & VCPU_SKIP_MAX);
+    exit_resume();
+}
+
+NORETURN void vcpu_left_to_call(struct vcpu *v)
+{
+    struct regs *r = &v->ctx.regs;
+    u64 word = slot_word(caps_linear(CALL_SEL(r)));
+
+    if (!r->r10 && slot_word_is(word, CB_TYPE_PORTAL, CB_RIGHT_CALL)) {
+        const struct portal *p = slot_word_object(word);
+        struct thread *t = p->cpu == cpu.id ? exit_idle_handler(p) : NULL;
+
+        if (t) {
+            v->counters[CB_VCPU_COUNTER_HYPERCALL]++;
+            v->in_call = true;
+            exit_switch(v, p, t, CTX_FLAG_VCPU);
+            entry_handler_call(t, p, r);
+        }
+    }
+    vcpu_left(v, VIRT_EXIT_HYPERCALL);
+}
+
+NORETURN void vcpu_answered(struct vcpu *v, struct ctx *h)
+{
+    exit_switch_back(v, h);
+    v->ctx.regs.r10 = 0;
+    v->ctx.regs.rax = CB_OK;
+    v->in_call = false;
+    virt->skip(v, v->insn_len);
+    exit_resume();
 }

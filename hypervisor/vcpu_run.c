@@ -36,6 +36,12 @@ static bool vcpu_prepare(struct vcpu *v)
         vcpu_out(v);
         return false;
     }
+    if (atomic_load_explicit(&v->hazards, memory_order_relaxed) == VCPU_HAZARD_UPCALL && vcpu_tag_holds(v)) {
+        vcpu_prepare_upcall(v);
+        if (v->want_window)
+            vcpu_set_special(v);
+        return true;
+    }
     vcpu_set_special(v);
     v->tag = tlb_enter(&cpu.asids, v->tag_identity, vcpu_generation(v), &v->tag_hint, NULL);
     vcpu_prepare_upcall(v);

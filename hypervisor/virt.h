@@ -44,7 +44,8 @@ struct virt_ops {
      * v->ctx.regs, but for rsp. Instead of returning it may begin anew on the CPU's empty stack and call vcpu_left(),
      * so that nothing need be saved; then it sets v->mode to VCPU_OUT itself.
      *
-     * If VCPU_HAZARD_STATE is clear, all is as at the last entry: the tag without a flush, nothing to inject, no window.
+     * If VCPU_HAZARD_STATE is clear, all is as at the last entry: the tag without a flush, no window, and nothing to
+     * inject but perhaps an upcall.
      * A backend clears it if that holds once it has entered, and need not look at it otherwise; see vcpu_enter.h.
      */
     unsigned (*run)(struct vcpu *v);
