@@ -158,6 +158,8 @@ enum vmcs_segment { VMCS_ES, VMCS_CS, VMCS_SS, VMCS_DS, VMCS_FS, VMCS_GS, VMCS_L
 #define VMCS_EPT_LEVELS (3ull << 3) /* four */
 #define VMCS_EPT_AD (1ull << 6)
 
+#define VMCS_ERROR_NOT_LAUNCHED 5u /* VMCS_INSN_ERROR: table 31-1 */
+
 /* Exit reasons: SDM 3D, appendix C. */
 #define VMCS_REASON(word) ((word) & 0xffffu)
 #define VMCS_REASON_FAILED_ENTRY (1u << 31)

@@ -7,7 +7,7 @@ const char *vmx_reason_insn(u64 error)
 {
     switch (error) {
     case 4: return "VMLAUNCH with a VMCS that is not clear";
-    case 5: return "VMRESUME with a VMCS that was not launched";
+    case VMCS_ERROR_NOT_LAUNCHED: return "VMRESUME with a VMCS that was not launched";
     case 6: return "VMRESUME after VMXOFF";
     case 7: return "entry with invalid control fields (an event that cannot be injected, for one)";
     case 8: return "entry with invalid host-state fields";

@@ -539,7 +539,12 @@ NORETURN void vmx_failed(struct vcpu *v)
     vcpu_out(v);
     vmx_registers_leave(v, x);
     vmx_finish(v, x);
-    vcpu_left(v, vmx_invalid(v, x, vmx_reason_insn(error), error, 0));
+    if (error != VMCS_ERROR_NOT_LAUNCHED || !x->launched)
+        vcpu_left(v, vmx_invalid(v, x, vmx_reason_insn(error), error, 0));
+    /* Bochs does not count a launch that an interrupt ends at once. What was to be injected stays in the VMCS. */
+    x->launched = false;
+    vcpu_set_special(v);
+    vcpu_left(v, VIRT_EXIT_HANDLED);
 }
 
 /* The processor has refused the guest's state. */
