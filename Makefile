@@ -60,12 +60,18 @@ HYPERVISOR_SRC := \
 	hypervisor/schedcall.c \
 	hypervisor/screen.c \
 	hypervisor/serial.c \
+	hypervisor/shadow.c \
+	hypervisor/shadow_cr.c \
+	hypervisor/shadow_insn.c \
+	hypervisor/shadow_table.c \
+	hypervisor/shadow_walk.c \
 	hypervisor/slot.c \
 	hypervisor/smp.c \
 	hypervisor/space.c \
 	hypervisor/svm.c \
 	hypervisor/svm_entry.S \
 	hypervisor/svm_run.c \
+	hypervisor/svm_shadow.c \
 	hypervisor/svm_state.c \
 	hypervisor/thread.c \
 	hypervisor/timer.c \
@@ -220,6 +226,7 @@ UNIT_TESTS := \
 	elf \
 	reap \
 	sched \
+	shadow \
 	slot \
 	space \
 	spec \
@@ -243,6 +250,8 @@ UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hyper
 UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hypervisor/memory.c hypervisor/domain.c \
 	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
 UNIT_sched := tests/unit/test_sched.c
+UNIT_shadow := tests/unit/test_shadow.c tests/unit/test_shadow_insn.c tests/unit/test_shadow_table.c \
+	hypervisor/shadow_cr.c hypervisor/shadow_insn.c hypervisor/shadow_table.c hypervisor/shadow_walk.c $(UNIT_CORE)
 UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_timerq := tests/unit/test_timerq.c hypervisor/timerq.c

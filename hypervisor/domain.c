@@ -108,7 +108,7 @@ struct domain *domain_alloc(struct account *a, bool guest)
     list_init(&d->contexts);
     d->space.cpus = account_page(a);
     d->caps = caps_alloc(a);
-    if (!d->space.cpus || !d->caps || space_init(&d->space, a, guest ? virt->format : SPACE_HOST)) {
+    if (!d->space.cpus || !d->caps || space_init(&d->space, a, guest ? virt_format() : SPACE_HOST)) {
         if (d->caps)
             caps_free(a, d->caps);
         if (d->space.cpus)

@@ -42,7 +42,8 @@ static void boot_greet(void)
     log_printf("corbel: %u CPU%s, %s, %lu MiB free, TSC %lu kHz, %s, %s timer", cpu_count, cpu_count == 1 ? "" : "s",
                features.brand, bootmem_free() >> 20, tsc_khz, features.x2apic ? "x2APIC" : "xAPIC",
                features.tsc_deadline ? "TSC-deadline" : "APIC");
-    log_printf("corbel: virtual CPUs: %s%s", virt ? virt->name : "none: ", virt ? "" : virt_missing);
+    log_printf("corbel: virtual CPUs: %s%s", virt ? virt->name : "none: ",
+               !virt ? virt_missing : virt_nested ? "" : " on shadow page tables");
 }
 
 NORETURN void boot_main(void)

@@ -43,6 +43,12 @@ static inline u64 pte_address(u64 entry)
     return entry & PTE_ADDRESS;
 }
 
+/* Where the page begins that a leaf of `level` maps: large pages have other bits (PAT) below. */
+static inline u64 pte_base(u64 entry, unsigned level)
+{
+    return pte_address(entry) & ~((1ull << (PAGE_SHIFT + 9 * (level - 1))) - 1);
+}
+
 /* Index of `address` in the table of `level`: 1 page table, 2 page directory, 3 PDPT, 4 PML4. */
 static inline u32 pte_index(u64 address, unsigned level)
 {

@@ -213,7 +213,7 @@ static void root_write_info(void)
     };
 
     if (virt)
-        info.features = virt->features;
+        info.features = virt_features();
     else
         log_format(info.no_vcpu, sizeof(info.no_vcpu), "%s", virt_missing);
     info.features |= pmc_feature();

@@ -50,6 +50,20 @@ static u64 *space_walk(const struct space *s, u64 address, unsigned *level)
     }
 }
 
+u64 space_find(const struct space *s, u64 address, unsigned *level)
+{
+    const u64 *table = s->root;
+
+    for (unsigned at = s->levels;; at--) {
+        u64 entry = __atomic_load_n(&table[pte_index(address, at)], __ATOMIC_RELAXED);
+
+        *level = at;
+        if (at == 1 || !(entry & PTE_P) || (entry & PTE_LARGE))
+            return entry;
+        table = table_of(entry);
+    }
+}
+
 /* The largest page (as a level) that the hardware knows. */
 static unsigned space_largest(const struct space *s)
 {

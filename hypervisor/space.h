@@ -54,6 +54,12 @@ status_t space_map(struct space *s, struct account *a, u64 address, u64 base, u6
 /* Unmaps exactly what one space_map() mapped; bumps the generation. */
 void space_unmap(struct space *s, u64 address, u64 pages);
 
+/*
+ * What maps `address` (the entry, and its level), read as hardware reads it: without a lock, while others change the
+ * tables. PTE_P clear: nothing. The space's domain must not be freed meanwhile.
+ */
+u64 space_find(const struct space *s, u64 address, unsigned *level);
+
 /* Frees up to `limit` table pages; true when all are gone. The space is unreachable then. */
 bool space_free_tables(struct space *s, struct account *a, unsigned limit);
 

@@ -58,8 +58,6 @@ static const char *svm_refusal(void)
         return virt_absent;
     if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
         return "AMD-V is turned off in the firmware's set-up";
-    if (!(cpuid(SVM_CPUID, 0).edx & SVM_EDX_NP))
-        return "AMD-V without nested paging is not supported yet";
     if (cpuid(SVM_CPUID, 0).ebx < 2)
         return "AMD-V without ASIDs";
     return NULL;
@@ -70,6 +68,7 @@ static const char *svm_probe(void)
     const char *refusal = svm_refusal();
 
     if (!refusal) {
+        virt_nested = cpuid(SVM_CPUID, 0).edx & SVM_EDX_NP;
         svm_flush_by_asid = cpuid(SVM_CPUID, 0).edx & SVM_EDX_FLUSH_BY_ASID;
         svm_emulated = cpuid(HYPERVISOR_CPUID, 0).ebx == TCG_SIGNATURE;
         svm_maps_init();
@@ -121,6 +120,8 @@ static bool svm_vcpu_init(struct vcpu *v)
     vmcb->nested_control = VMCB_NESTED_PAGING;
     vmcb->nested_cr3 = physical(v->ctx.domain->space.root);
     svm_reset(vmcb);
+    if (v->shadow)
+        svm_shadow_init(v, vmcb);
     v->hw = vmcb;
     v->hw_physical = physical(vmcb);
     return true;
@@ -146,7 +147,7 @@ static void svm_enable_interrupts(struct vcpu *v)
 
 const struct virt_ops svm_ops = {
     .name = "AMD-V",
-    .features = CB_FEATURE_SVM | CB_FEATURE_NESTED,
+    .features = CB_FEATURE_SVM,
     .format = SPACE_NPT,
     .probe = svm_probe,
     .cpu_init = svm_cpu_init,

@@ -4,6 +4,7 @@
 #define SVM_H
 
 #include "regs.h"
+#include "shadow.h"
 #include "types.h"
 #include "vcpu.h"
 #include "vmcb.h"
@@ -50,9 +51,18 @@ NORETURN void svm_exited(struct vcpu *v);                             /* svm_run
 
 unsigned svm_run(struct vcpu *v);
 void svm_skip(struct vcpu *v, u32 bytes);
+void svm_exception_inject(struct vcpu *v, u32 vector, bool error);
 
 void svm_reset(struct vmcb *vmcb);                                    /* svm_state.c: the power-up state */
 void svm_get(const struct vcpu *v, u32 groups, struct cb_state *out);
 void svm_put(struct vcpu *v, u32 groups, const struct cb_state *in);
+
+/* svm_shadow.c: for vCPUs that have v->shadow. */
+void svm_shadow_init(struct vcpu *v, struct vmcb *vmcb);              /* after a reset */
+void svm_shadow_put(struct vcpu *v, u32 groups);                      /* the VMCB has the new values for the guest */
+void svm_shadow_get(const struct vcpu *v, u32 groups, struct cb_state *out);
+void svm_shadow_enter(const struct vcpu *v, struct vmcb *vmcb);
+unsigned svm_shadow_fault(struct vcpu *v, struct vmcb *vmcb);         /* #PF has left the guest */
+unsigned svm_shadow_insn(struct vcpu *v, struct vmcb *vmcb);          /* control registers, INVLPG */
 
 #endif

@@ -167,7 +167,7 @@ static void svm_requeue(struct vcpu *v, const struct vmcb *vmcb)
     vcpu_set_special(v);
 }
 
-static void svm_exception_inject(struct vcpu *v, u32 vector, bool error)
+void svm_exception_inject(struct vcpu *v, u32 vector, bool error)
 {
     v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_EXCEPTION | vector | (error ? CB_INJECT_ERROR : 0);
     v->inject_error = 0;
@@ -185,6 +185,8 @@ static unsigned svm_exception(struct vcpu *v, struct vmcb *vmcb, u32 vector)
         __asm__ volatile("int %0" : : "i"(EXCEPTION_MC)); /* the host's handler looks at the banks */
         return VIRT_EXIT_HANDLED;
     }
+    if (vector == SVM_VECTOR_PF && v->shadow)
+        return svm_shadow_fault(v, vmcb);
     if (!(v->exception_bitmap & 1u << vector)) {
         if (v->inject == (CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector))
             atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL);
@@ -263,6 +265,8 @@ static unsigned svm_invalid(struct vcpu *v, struct vmcb *vmcb)
     vmcb->clean = 0;
     if (vmcb->cr3 == read_cr3()) {
         svm_reset(vmcb);
+        if (v->shadow)
+            svm_shadow_init(v, vmcb);
         v->ctx.regs.rax = 0;
     }
     return CB_EXIT_INVALID;
@@ -279,6 +283,8 @@ static unsigned svm_rare_exit(struct vcpu *v, struct vmcb *vmcb, u32 code)
     switch (code) {
     case VMEXIT_EXCEPTION ... VMEXIT_EXCEPTION_LAST:
         return svm_exception(v, vmcb, code - VMEXIT_EXCEPTION);
+    case VMEXIT_CR0_READ ... VMEXIT_CR15_WRITE:
+    case VMEXIT_INVLPG: return svm_shadow_insn(v, vmcb);
     case VMEXIT_DR0_READ ... VMEXIT_DR3_READ:
     case VMEXIT_DR0_WRITE ... VMEXIT_DR3_WRITE:
         svm_dr_intercept(vmcb, 0);
@@ -378,6 +384,8 @@ unsigned svm_run(struct vcpu *v)
         svm_prepare(v, vmcb);
     else if (v->inject)
         svm_inject(v, vmcb);
+    if (v->shadow)
+        svm_shadow_enter(v, vmcb);
     svm_xcr0_enter(v);
     svm_go_on(v, vmcb);
 }

@@ -211,8 +211,11 @@ void svm_get(const struct vcpu *v, u32 groups, struct cb_state *out)
         out->rsp = vmcb->rsp;
     if (groups & CB_GROUP_RFLAGS)
         out->rflags = vmcb->rflags;
-    if (groups & GROUPS_REST)
+    if (groups & GROUPS_REST) {
         rest_get(vmcb, groups, out);
+        if (v->shadow)
+            svm_shadow_get(v, groups, out);
+    }
 }
 
 static void segments_put(struct vmcb *vmcb, u32 groups, const struct cb_state *in)
@@ -275,7 +278,7 @@ static void rest_put(const struct vcpu *v, struct vmcb *vmcb, u32 groups, const 
         vmcb->interrupt_shadow = IN(blocked) & (CB_BLOCKED_STI | CB_BLOCKED_MOVSS) ? SVM_SHADOW : 0;
     if (groups & CB_GROUP_CTRL) {
         vmcb->tsc_offset = v->tsc_offset;
-        vmcb->intercept_exceptions = v->exception_bitmap | SVM_EXCEPTIONS;
+        vmcb->intercept_exceptions = v->exception_bitmap | SVM_EXCEPTIONS | (v->shadow ? 1u << SVM_VECTOR_PF : 0);
         vmcb->clean &= ~VMCB_CLEAN_INTERCEPTS;
     }
     if (groups & (CB_GROUP_CR | CB_GROUP_CS_SS | CB_GROUP_RFLAGS | CB_GROUP_SYSCALL))
@@ -292,4 +295,6 @@ void svm_put(struct vcpu *v, u32 groups, const struct cb_state *in)
         vmcb->rsp = IN(rsp);
     if (groups & (GROUPS_REST | CB_GROUP_RFLAGS))
         rest_put(v, vmcb, groups, in);
+    if (v->shadow && (groups & (CB_GROUP_CR | CB_GROUP_SYSCALL)))
+        svm_shadow_put(v, groups);
 }

@@ -10,6 +10,7 @@
 #include "fpu.h"
 #include "portal.h"
 #include "reap.h"
+#include "shadow.h"
 #include "space.h"
 #include "thread.h"
 #include "tsc.h"
@@ -58,6 +59,7 @@ static void vcpu_release(struct vcpu *v)
     struct account *a = v->ctx.obj.account;
 
     virt->vcpu_free(v);
+    shadow_free(v);
     if (v->ctx.fpu)
         account_page_free(a, v->ctx.fpu);
     if (v->ctx.utcb)
@@ -79,7 +81,7 @@ static struct vcpu *vcpu_alloc(const struct request *q)
     v->ctx.fpu = account_page(a);
     v->ctx.utcb = account_page(a);
     v->page = account_page(a);
-    if (v->ctx.fpu && v->ctx.utcb && v->page && virt->vcpu_init(v))
+    if (v->ctx.fpu && v->ctx.utcb && v->page && (virt_nested || shadow_create(v)) && virt->vcpu_init(v))
         return v;
     vcpu_release(v);
     return NULL;

@@ -19,6 +19,7 @@
 
 struct event;
 struct regs;
+struct shadow;
 
 
 /* vcpu->mode: what others must do to be noticed. */
@@ -67,6 +68,7 @@ struct vcpu {
     struct cb_event_page *page;   /* direct map; hostile */
     struct list events;           /* tree_lock: events bound to it */
     u64 counters[CB_VCPU_COUNTER_COUNT];
+    struct shadow *shadow;        /* constant: NULL where the hardware has second-level tables */
     void *hw;                     /* backend: direct map, one page */
     u64 hw_physical;              /* constant: where that is */
 };

@@ -6,6 +6,7 @@
 #include "fpu.h"
 #include "log.h"
 #include "portal.h"
+#include "shadow.h"
 #include "vcpu_enter.h"
 #include "virt.h"
 
@@ -43,7 +44,8 @@ static bool vcpu_prepare(struct vcpu *v)
         return true;
     }
     vcpu_set_special(v);
-    v->tag = tlb_enter(&cpu.asids, v->tag_identity, vcpu_generation(v), &v->tag_hint, NULL);
+    v->tag = tlb_enter(&cpu.asids, v->tag_identity, v->shadow ? shadow_refresh(v) : vcpu_generation(v), &v->tag_hint,
+                       NULL);
     vcpu_prepare_upcall(v);
     return true;
 }
@@ -71,6 +73,9 @@ static void vcpu_handle(struct vcpu *v, unsigned class)
         break;
     case VIRT_EXIT_HANDLED:
         v->counters[CB_VCPU_COUNTER_INSIDE]++;
+        break;
+    case VIRT_EXIT_FAULT:
+        v->counters[CB_VCPU_COUNTER_FAULT]++;
         break;
     case CB_EXIT_HLT:
         vcpu_hlt(v);

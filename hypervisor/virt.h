@@ -19,13 +19,14 @@ struct vcpu;
 enum virt_exit {
     VIRT_EXIT_INTERRUPT = 32, /* a physical interrupt; already taken when run() returns */
     VIRT_EXIT_HYPERCALL,      /* from CPL 0 */
+    VIRT_EXIT_FAULT,          /* a second-level fault; the shadow page tables have been filled */
     VIRT_EXIT_HANDLED,        /* the backend has dealt with it completely */
 };
 
 struct virt_ops {
     const char *name;
     u64 features;              /* CB_FEATURE_* */
-    enum space_format format;  /* of guest-physical spaces */
+    enum space_format format;  /* of guest-physical spaces, if the hardware walks them */
     const char *(*probe)(void); /* boot CPU: NULL: usable; else why not, in at most 63 characters */
     bool (*cpu_init)(void);    /* this CPU: turn it on, set cpu.virt, cpu.asids. False: refused */
     /* allocates v->hw from the vCPU's account, power-up state. False: exhausted. tree_lock held */
@@ -59,10 +60,15 @@ struct virt_ops {
 extern const struct virt_ops *virt;    /* NULL: no vCPUs on this machine */
 extern const char *virt_missing;       /* then: why not, in words */
 extern const char virt_absent[];       /* ... if there is no trace of it: what each probe() says then */
+extern bool virt_nested;               /* the hardware walks second-level tables; else shadow.h */
 extern const struct virt_ops svm_ops, vmx_ops;
 
 /* Boot CPU, before the others start: finds out what the hardware can do. Then each CPU: turns it on. */
 void virt_probe(void);
 void virt_cpu_init(void);
+
+/* Of guest-physical spaces; and CB_FEATURE_* for user level. There are vCPUs. */
+enum space_format virt_format(void);
+u64 virt_features(void);
 
 #endif

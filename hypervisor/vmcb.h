@@ -156,6 +156,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 #define VMCB_INTERCEPT1_IRET (1u << 20)
 #define VMCB_INTERCEPT1_INVD (1u << 22)
 #define VMCB_INTERCEPT1_HLT (1u << 24)
+#define VMCB_INTERCEPT1_INVLPG (1u << 25)
 #define VMCB_INTERCEPT1_INVLPGA (1u << 26)
 #define VMCB_INTERCEPT1_IOIO (1u << 27)
 #define VMCB_INTERCEPT1_MSR (1u << 28)
@@ -204,6 +205,8 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 #define VMCB_CLEAN_ALL 0x3ffu           /* those above and the permission maps */
 
 /* exit_code: APM 2, appendix C. */
+#define VMEXIT_CR0_READ 0x00u
+#define VMEXIT_CR15_WRITE 0x1fu
 #define VMEXIT_DR0_READ 0x20u
 #define VMEXIT_DR3_READ 0x23u
 #define VMEXIT_DR0_WRITE 0x30u
@@ -219,6 +222,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 #define VMEXIT_IRET 0x74u
 #define VMEXIT_INVD 0x76u
 #define VMEXIT_HLT 0x78u
+#define VMEXIT_INVLPG 0x79u
 #define VMEXIT_INVLPGA 0x7au
 #define VMEXIT_IOIO 0x7bu
 #define VMEXIT_MSR 0x7cu

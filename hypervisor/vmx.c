@@ -197,6 +197,7 @@ static const char *vmx_probe(void)
 
     if (refusal)
         return refusal;
+    virt_nested = true;
     space_ept_level = vmx_machine.ept_level;
     msr_bitmap_init();
     return NULL;
@@ -366,7 +367,7 @@ void vmx_load(struct vmx *x, const struct vcpu *v)
 
 const struct virt_ops vmx_ops = {
     .name = "VT-x",
-    .features = CB_FEATURE_VMX | CB_FEATURE_NESTED,
+    .features = CB_FEATURE_VMX,
     .format = SPACE_EPT,
     .probe = vmx_probe,
     .cpu_init = vmx_cpu_init,

@@ -19,6 +19,7 @@
 
 /* Leaf 1 */
 #define ECX1_FMA BIT(12)
+#define ECX1_PCID BIT(17)
 #define ECX1_XSAVE BIT(26)
 #define ECX1_OSXSAVE BIT(27)
 #define ECX1_AVX BIT(28)
@@ -37,6 +38,7 @@
 #define EBX7_BASIC                                                                                               \
     (BIT(0) | BIT(3) | BIT(6) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(13) | BIT(18) | BIT(19) | BIT(20) |     \
      BIT(23) | BIT(24) | BIT(29))
+#define EBX7_INVPCID BIT(10)
 #define EBX7_AVX2 BIT(5)
 /* AVX512: F DQ IFMA CD BW VL */
 #define EBX7_AVX512 (BIT(16) | BIT(17) | BIT(21) | BIT(28) | BIT(30) | BIT(31))
@@ -116,6 +118,8 @@ static struct cpuid_regs leaf_1(const struct cpuid_machine *machine, const struc
     uint32_t xcr0 = cpuid_xcr0();
     uint32_t ecx = r.ecx & ECX1_BASIC;
 
+    if (!machine->nested)
+        ecx &= ~ECX1_PCID;
     if (xcr0) {
         ecx |= ECX1_XSAVE;
         ecx |= (vcpu->cr4 & CR4_OSXSAVE) ? ECX1_OSXSAVE : 0;
@@ -139,7 +143,7 @@ static struct cpuid_regs leaf_4(const struct cpuid_machine *machine, uint32_t su
     return r;
 }
 
-static struct cpuid_regs leaf_7(uint32_t subleaf)
+static struct cpuid_regs leaf_7(const struct cpuid_machine *machine, uint32_t subleaf)
 {
     struct cpuid_regs r = host(7, 0);
     uint32_t xcr0 = cpuid_xcr0();
@@ -147,6 +151,8 @@ static struct cpuid_regs leaf_7(uint32_t subleaf)
 
     if (subleaf != 0)
         return (struct cpuid_regs){0};
+    if (!machine->nested)
+        ebx &= ~EBX7_INVPCID;
     if ((xcr0 & XCR0_AVX) != 0) {
         ebx |= EBX7_AVX2;
         ecx |= ECX7_AVX;
@@ -231,7 +237,7 @@ static struct cpuid_regs basic(const struct cpuid_machine *machine, const struct
     case 1: return leaf_1(machine, vcpu);
     case 2: return host(2, 0);
     case 4: return leaf_4(machine, subleaf);
-    case 7: return leaf_7(subleaf);
+    case 7: return leaf_7(machine, subleaf);
     case 0xb: return leaf_b(machine, vcpu, subleaf);
     case 0xd: return leaf_d(vcpu, subleaf);
     default: return (struct cpuid_regs){0};

@@ -16,6 +16,7 @@ struct cpuid_regs {
 struct cpuid_machine {
     uint32_t vcpu_count;
     bool vmcall;           /* hypercalls are VMCALL, not VMMCALL */
+    bool nested;           /* second-level paging in hardware: the guest has its TLB to itself, PCIDs included */
     uint64_t event_page;   /* guest-physical addresses */
     uint64_t console_page;
     uint32_t console_signal, console_port;

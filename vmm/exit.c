@@ -81,6 +81,7 @@ static uint32_t do_cpuid(const struct vcpu *vcpu, struct cb_args *message, struc
     const struct cpuid_machine what = {
         .vcpu_count = machine.vcpu_count,
         .vmcall = (task_info()->features & CB_FEATURE_VMX) != 0,
+        .nested = (task_info()->features & CB_FEATURE_NESTED) != 0,
         .event_page = machine_event_page(0),
         .console_page = machine.special + MACHINE_CONSOLE,
         .console_signal = machine.console_signal,

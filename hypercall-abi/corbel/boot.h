@@ -50,6 +50,7 @@ CB_ASSERT_SIZE(struct cb_boot_entry, 96);
 #define CB_FEATURE_SVM 0x1ull    /* vcpu_create works: AMD-V */
 #define CB_FEATURE_VMX 0x2ull    /* vcpu_create works: Intel VT-x */
 #define CB_FEATURE_NESTED 0x4ull /* second-level paging in hardware */
+#define CB_VCPU_SHADOW_PAGES 241u /* without that: pages that a vCPU takes for its shadow page tables */
 /* Only with the boot option pmc=on: RDPMC counts the retired instructions of the CPU, whoever they belong to, with: */
 #define CB_FEATURE_PMC_FIXED 0x8ull /* ecx = 0x40000000 */
 #define CB_FEATURE_PMC_CORE 0x10ull /* ecx = 0 */

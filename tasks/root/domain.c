@@ -58,6 +58,14 @@ static bool clear(const struct ram_chunk *chunk, uint64_t pages)
     return done;
 }
 
+/* Kernel memory of the domain. What shadow page tables take depends on the machine, not on the manifest. */
+static uint64_t account_pages(const struct config *config)
+{
+    bool shadow = config->vm && (boot_info()->features & CB_FEATURE_NESTED) == 0;
+
+    return config->account_pages + (shadow ? config->vcpus * CB_VCPU_SHADOW_PAGES : 0);
+}
+
 /* The account, the domain, and its memory: first what it may use as it likes, then the frame for its image. */
 static bool create(struct domain *domain, const struct image *image, uint64_t *ram_size, struct config_error *error)
 {
@@ -66,7 +74,7 @@ static bool create(struct domain *domain, const struct image *image, uint64_t *r
 
     pages = (pages + RAM_GRANULE_PAGES - 1) / RAM_GRANULE_PAGES * RAM_GRANULE_PAGES;
     *ram_size = (pages - image->pages) * CB_PAGE_SIZE;
-    uint64_t status = pool_take(domain_sel(domain, DOMAIN_SEL_ACCOUNT), config->account_pages, &domain->pool);
+    uint64_t status = pool_take(domain_sel(domain, DOMAIN_SEL_ACCOUNT), account_pages(config), &domain->pool);
 
     if (status != CB_OK)
         return refused(error, config->vm ? "memory-mib" : "account-mib", "no kernel memory", status);

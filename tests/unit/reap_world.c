@@ -29,6 +29,11 @@ static u64 grace_wanted, grace_passed;
 
 const struct virt_ops *virt;
 
+enum space_format virt_format(void)
+{
+    return SPACE_NPT;
+}
+
 struct cpu *cpu_of(u32 id)
 {
     cr_assert_eq(id, 0);

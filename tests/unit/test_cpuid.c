@@ -45,6 +45,16 @@ static void expect_nothing(uint32_t leaf, uint32_t subleaf)
     cr_assert((r.eax | r.ebx | r.ecx | r.edx) == 0, "leaf %x, subleaf %x", leaf, subleaf);
 }
 
+/* Shadow page tables do not follow a guest that keeps several translations of an address. */
+Test(cpuid, no_pcids_on_shadow_page_tables)
+{
+    cr_assert_eq(ask(1, 0).ecx & BIT(17), 0);
+    cr_assert_eq(ask(7, 0).ebx & BIT(10), 0);
+    machine.nested = true;
+    cr_assert_eq(ask(1, 0).ecx & BIT(17), host(1, 0).ecx & BIT(17));
+    cr_assert_eq(ask(7, 0).ebx & BIT(10), host(7, 0).ebx & BIT(10));
+}
+
 Test(cpuid, no_feature_that_the_host_lacks)
 {
     cr_assert_eq(ask(1, 0).ecx & ~host(1, 0).ecx & ~BIT(31) & ~BIT(27), 0);

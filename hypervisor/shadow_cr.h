@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Control registers of a guest on shadow tables: what it writes and reads is kept here, what the hardware gets follows
+ * from it. The hardware always pages, by four levels in the guest's long mode, else by PAE's three, since shadow entries
+ * have 64 bits; and CR0.WP and EFER.NXE are always set, since what the space forbids is forbidden to the guest's kernel.
+ */
+#ifndef SHADOW_CR_H
+#define SHADOW_CR_H
+
+#include "shadow_table.h"
+#include "shadow_walk.h"
+#include "types.h"
+
+extern u64 shadow_cr4_bits; /* those that a guest may set here; set at boot */
+
+/* A write by the guest. code64: it runs 64-bit code. False: #GP. */
+bool shadow_cr_write(struct paging *p, struct shadow_table *t, u32 number, u64 value, bool code64) MUST_CHECK;
+
+/* From outside. */
+void shadow_cr_set(struct paging *p, struct shadow_table *t, const struct paging *to);
+
+/* What the hardware gets, but for CR3. */
+struct paging shadow_cr_hardware(const struct paging *p);
+
+#endif
