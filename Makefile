@@ -305,6 +305,7 @@ SYSTEM_SRC := \
 	tests/system/native.c \
 	tests/system/one.c \
 	tests/system/race.c \
+	tests/system/shadow.c \
 	tests/system/vmx.c \
 
 # ---- Flags ---------------------------------------------------------------------------------------------------
@@ -475,6 +476,7 @@ ISOS := \
 	panic \
 	race \
 	run \
+	shadow \
 	tiny \
 	two \
 
@@ -492,6 +494,8 @@ ISO_race_VIDEO := text
 ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_bochs := $(ISO_LINUX) disk=$(SMALL_DISK)
 ISO_bochs_VIDEO := text
+ISO_shadow := $(ISO_bochs)
+ISO_shadow_VIDEO := text
 ISO_tiny := console=$(CONSOLE) vmm=$(VMM) tiny=$(TINYGUEST)
 ISO_tiny_VIDEO := text
 ISO_exittest := console=$(CONSOLE) exittest=$(B)/tests/guest/exittest.elf

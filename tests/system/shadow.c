@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Guests where the hardware does not walk second-level tables, so that the hypervisor does. */
+
+#include "machine.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#define SMALL_DISK_FILES 42
+#define DISK_FILES_MIN 50
+
+#define SVM "-cpu", "EPYC,+svm,npt=off"
+
+static void expect_files(struct machine *m, unsigned files)
+{
+    unsigned good = 0, all = 0;
+
+    machine_send(m, "sh /tests/files\n");
+    sscanf(machine_expect_line(m, "\nfiles: ", 600), "%u of %u files are as they were made", &good, &all);
+    cr_assert(good == all && all >= files, "%u of %u files", good, all);
+}
+
+static void linux_runs(struct machine *m, const char *nproc, unsigned files)
+{
+    machine_expect(m, "corbel-guest: ready, Linux 6.12", 600);
+    machine_expect(m, "# ", 60);
+    machine_send(m, "nproc\n");
+    machine_expect(m, nproc, 60);
+    expect_files(m, files);
+    machine_send(m, "poweroff\n");
+    machine_expect(m, "root: all domains have ended, switching off", 120);
+    machine_expect_end(m, 0, 60);
+}
+
+Test(shadow, linux_on_svm)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "shadow-svm", ISO("shadow"), (const char *const[]){SVM, "-smp", "1", NULL});
+    machine_expect(&m, "virtual CPUs: AMD-V on shadow page tables", 120);
+    linux_runs(&m, "nproc\r\n1\r\n", SMALL_DISK_FILES);
+}
+
+/* Two virtual CPUs that flush each other's translations. */
+Test(shadow, linux_on_svm_with_2_cpus)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "shadow-svm-2", ISO("run"), (const char *const[]){SVM, NULL});
+    machine_expect(&m, "virtual CPUs: AMD-V on shadow page tables", 120);
+    linux_runs(&m, "nproc\r\n2\r\n", DISK_FILES_MIN);
+}
+
+/* Several guests, whose vCPUs share CPUs, and one that dies of a triple fault. */
+Test(shadow, tiny_guests_on_svm)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "shadow-tiny-svm", ISO("tiny"), (const char *const[]){SVM, NULL});
+    machine_expect(&m, "root: failed: fault: crashed: triple fault at rip 0x2", 300);
+    cr_assert(machine_said(&m, "root: one: powered off"));
+    cr_assert(machine_said(&m, "root: two: powered off"));
+    machine_expect_end(&m, 3, 60);
+}
