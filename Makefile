@@ -35,6 +35,7 @@ HYPERVISOR_SRC := \
 	hypervisor/event.c \
 	hypervisor/exception.c \
 	hypervisor/exit.c \
+	hypervisor/flaws.c \
 	hypervisor/font.c \
 	hypervisor/fpu.c \
 	hypervisor/grace.c \
@@ -224,6 +225,7 @@ UNIT_TESTS := \
 	cpuid \
 	devtree \
 	elf \
+	flaws \
 	reap \
 	sched \
 	shadow \
@@ -247,6 +249,7 @@ UNIT_CORE := \
 
 UNIT_account := tests/unit/test_account.c $(UNIT_CORE)
 UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hypervisor/multiboot.c
+UNIT_flaws := tests/unit/test_flaws.c hypervisor/flaws.c
 UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hypervisor/memory.c hypervisor/domain.c \
 	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
 UNIT_sched := tests/unit/test_sched.c
