@@ -21,6 +21,7 @@ HYPERVISOR_SRC := \
 	hypervisor/account.c \
 	hypervisor/acpi.c \
 	hypervisor/apic.c \
+	hypervisor/barrier.S \
 	hypervisor/boot.S \
 	hypervisor/bootmem.c \
 	hypervisor/call.c \
@@ -32,6 +33,8 @@ HYPERVISOR_SRC := \
 	hypervisor/domain.c \
 	hypervisor/elf.c \
 	hypervisor/entry.S \
+	hypervisor/entry_guarded.S \
+	hypervisor/entry_roots.S \
 	hypervisor/event.c \
 	hypervisor/exception.c \
 	hypervisor/exit.c \
@@ -50,6 +53,7 @@ HYPERVISOR_SRC := \
 	hypervisor/logcall.c \
 	hypervisor/main.c \
 	hypervisor/memory.c \
+	hypervisor/mitigations.c \
 	hypervisor/multiboot.c \
 	hypervisor/pmc.c \
 	hypervisor/portal.c \

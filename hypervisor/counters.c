@@ -13,7 +13,10 @@
 static u64 counter(enum cb_type type, const void *obj, u64 n)
 {
     switch (type) {
-    case CB_TYPE_VCPU: return n < CB_VCPU_COUNTER_COUNT ? ((const struct vcpu *)obj)->counters[n] : 0;
+    case CB_TYPE_VCPU:
+        if (n >= CB_VCPU_COUNTER_COUNT)
+            return 0;
+        return ((const struct vcpu *)obj)->counters[index_masked(n, CB_VCPU_COUNTER_COUNT)];
     case CB_TYPE_SCHED: return n == 0 ? sched_consumed(obj) : 0;
     case CB_TYPE_EVENT: return n == 0 ? atomic_load(&((const struct event *)obj)->signals) : 0;
     case CB_TYPE_ACCOUNT:

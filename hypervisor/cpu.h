@@ -60,6 +60,7 @@ struct cpu {
     struct ctx *fpu_owner;   /* whose FPU state is in the registers; NULL: nobody's */
     u64 pml4;                /* host-physical: the boot PML4 of this CPU, for idling without a domain */
     u64 kernel_pdpt;         /* host-physical: this CPU's PML4[511] target */
+    u64 user_pdpt;           /* the same in a root for user mode; 0: there are none */
     struct domain *io_domain; /* whose I/O bitmap is in the TSS pages, NULL: none; see io.c */
     void *virt;              /* virt_ops: per-CPU data */
     bool guest_left;         /* virt->leave() is due before threads run */

@@ -5,8 +5,9 @@
 #include "fpu.h"
 #include "kpage.h"
 #include "log.h"
-#include "runqueue.h"
+#include "mitigations.h"
 #include "pmc.h"
+#include "runqueue.h"
 #include "trap.h"
 #include "x86.h"
 
@@ -28,12 +29,6 @@
 #define FMASK_VALUE (RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC)
 
 #define BIT(word, bit) (((word) >> (bit)) & 1u)
-
-struct gate {
-    u16 offset0, selector, flags, offset1;
-    u32 offset2, reserved;
-};
-_Static_assert(sizeof(struct gate) == 16, "APM 2, 4.8.4");
 
 struct tss {
     u32 reserved0;
@@ -60,8 +55,10 @@ struct tss_page {
 #define TSS_PAGE ((struct tss_page *)(uintptr_t)CPU_TSS)
 
 struct features features;
+bool cpu_entry_plain;
 
-static _Alignas(4096) struct gate idt[IDT_ENTRIES];
+_Alignas(4096) struct gate cpu_idt[IDT_ENTRIES];
+_Static_assert(sizeof(cpu_idt) == PAGE_SIZE, "kpage.c maps it as one page");
 
 /* ---- What the CPU can do ---- */
 
@@ -132,9 +129,9 @@ static bool probe_again(void)
 
 static void gate_set(u32 vector, u32 flags)
 {
-    u64 entry = entry_vectors[vector];
+    u64 entry = (defends(DEFENCE(ROOTS)) ? entry_vectors_roots : entry_vectors)[vector];
 
-    idt[vector] = (struct gate){
+    cpu_idt[vector] = (struct gate){
         .offset0 = (u16)entry,
         .selector = SEL_KERNEL_CODE,
         .flags = (u16)flags,
@@ -158,10 +155,10 @@ static void tables_load(void)
 {
     struct tss_page *p = TSS_PAGE;
     struct table_register gdtr = { .limit = sizeof(p->gdt) - 1, .base = (u64)(uintptr_t)p->gdt };
-    struct table_register idtr = { .limit = sizeof(idt) - 1, .base = (u64)(uintptr_t)idt };
+    struct table_register idtr = { .limit = sizeof(cpu_idt) - 1, .base = (u64)(uintptr_t)cpu_idt };
     u64 tss = CPU_TSS;
 
-    p->tss.rsp[0] = CPU_STACK_TOP;
+    p->tss.rsp[0] = defends(DEFENCE(ROOTS)) ? CPU_ENTRY_TOP : CPU_STACK_TOP;
     p->tss.ist[IST_NMI - 1] = CPU_NMI_TOP;
     p->tss.ist[IST_MC - 1] = CPU_MC_TOP;
     p->tss.ist[IST_DF - 1] = CPU_DF_TOP;
@@ -209,17 +206,29 @@ void cpu_set_io_bitmap(bool valid)
 
 /* ---- Control registers ---- */
 
+static u64 syscall_entry(void)
+{
+    bool fast = features.fsgsbase; /* they use it */
+
+    if (defends(DEFENCE(ROOTS)))
+        return (u64)(uintptr_t)(fast ? entry_syscall_roots : entry_syscall_only_slow_roots);
+    if (defends(DEFENCES_ENTRY))
+        return (u64)(uintptr_t)(fast ? entry_syscall_guarded : entry_syscall_only_slow_guarded);
+    return (u64)(uintptr_t)(fast ? entry_syscall : entry_syscall_only_slow);
+}
+
 void cpu_syscall_init(void)
 {
     wrmsr(MSR_STAR, (u64)SEL_KERNEL_CODE << 32 | (u64)(SEL_KERNEL_DATA | 3) << 48);
-    wrmsr(MSR_LSTAR, (u64)(uintptr_t)(features.fsgsbase ? entry_syscall : entry_syscall_slow));
+    wrmsr(MSR_LSTAR, syscall_entry());
     wrmsr(MSR_FMASK, FMASK_VALUE);
 }
 
 static void registers_set(void)
 {
-    u64 cr4 = CR4_PAE | CR4_PGE | CR4_MCE | CR4_DE;
+    u64 cr4 = CR4_PAE | CR4_MCE | CR4_DE;
 
+    cr4 |= defends(DEFENCE(ROOTS)) ? 0 : CR4_PGE; /* what the TLB knows, user mode could read */
     cr4 |= features.umip ? CR4_UMIP : 0;
     cr4 |= features.fsgsbase ? CR4_FSGSBASE : 0;
     cr4 |= features.smep ? CR4_SMEP : 0;
@@ -240,10 +249,11 @@ static void registers_set(void)
 
 bool cpu_init(void)
 {
-    if (!probe_again())
+    if (!probe_again() || !mitigations_cpu_init())
         return false;
     if (cpu.id == 0)
         idt_make();
+    cpu_entry_plain = features.fsgsbase && !defends(DEFENCES_ENTRY);
     tables_load();
     registers_set();
     list_init(&cpu.grace_waiters); /* here, not in kpage.c: lists point to themselves, and only this CPU uses them */

@@ -6,6 +6,14 @@
 #include "layout.h"
 #include "types.h"
 
+struct gate {
+    u16 offset0, selector, flags, offset1;
+    u32 offset2, reserved;
+};
+_Static_assert(sizeof(struct gate) == 16, "APM 2, 4.8.4");
+
+extern struct gate cpu_idt[]; /* all CPUs'; a page of its own */
+
 struct features {
     bool pcid, fsgsbase, smep, smap, umip, xsave, xsaveopt;
     bool x2apic, tsc_deadline, pages_1g;
@@ -15,6 +23,7 @@ struct features {
 };
 
 extern struct features features; /* the boot CPU's; the others must not have less */
+extern bool cpu_entry_plain; /* the entry code in use has fast paths and no defences */
 
 /* Boot CPU, first of all: fills in `features`; panics if what the kernel needs is missing. */
 void cpu_probe(void);

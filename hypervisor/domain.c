@@ -7,13 +7,16 @@
 #include "ctx.h"
 #include "irq.h"
 #include "kpage.h"
+#include "mitigations.h"
 #include "offsets.h"
 #include "pte.h"
+#include "trap.h"
 #include "virt.h"
 #include "x86.h"
 
 _Static_assert(sizeof(struct space_cpu) * CPUS_MAX <= PAGE_SIZE, "one page for all CPUs");
-ASSERT_OFFSET(struct space_cpu, cr3, SPACE_CPU_CR3);
+ASSERT_OFFSET(struct space_cpu, words.kernel, SPACE_CPU_CR3);
+ASSERT_OFFSET(struct space_cpu, words.user, SPACE_CPU_USER);
 
 /* Sequentially consistent, as are the writes of space_unmap(). */
 static u64 generation(const struct domain *d)
@@ -21,8 +24,35 @@ static u64 generation(const struct domain *d)
     return atomic_load(&d->space.generation);
 }
 
+static void words_set(struct space_cpu *home, u64 kernel, u64 user)
+{
+    __atomic_store_n(&home->words.user, user, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&home->words.kernel, kernel, __ATOMIC_SEQ_CST);
+}
+
+/* Loads kernel tables; those of the root for user mode are flushed if theirs are. */
+static void load(const struct space_cpu *home, u64 word, bool flush)
+{
+    u64 tag = word & ~TLB_WORD_ADDRESS;
+
+    if (flush && tag && home->user_pml4)
+        entry_flush_user(home->user_pml4 | tag | TLB_USER_TAG, word);
+    else
+        write_cr3(word | (flush ? 0 : TLB_WORD_KEEP));
+}
+
 /*
- * Loads the tables, and makes the word ready with which entry.S loads them next time. The only place beside entry.S
+ * From the second root, entry.S comes back by this word. It may keep what space_unmap() wants flushed: a kernel root
+ * that has a second one maps nothing of user mode.
+ */
+static void entry_prepare(const struct space_cpu *home)
+{
+    if (home->user_pml4)
+        kpage_entry()->kernel = __atomic_load_n(&home->words.kernel, __ATOMIC_RELAXED);
+}
+
+/*
+ * Loads the tables, and makes the words ready with which entry.S loads them next time. The only place beside entry.S
  * that writes a domain's tables into CR3. post_lock: a domain that is freed may have tags here (domain_free_step()).
  */
 static void domain_load_tables(struct space_cpu *home)
@@ -31,21 +61,24 @@ static void domain_load_tables(struct space_cpu *home)
     struct tlb_choice choice;
 
     lock_take(&cpu.post_lock);
-    choice = tlb_enter(&cpu.pcids, home->domain->space.identity, now, &home->tag_hint, &home->cr3);
+    choice = tlb_enter(&cpu.pcids, home->domain->space.identity, now, &home->tag_hint, &home->words);
     lock_drop(&cpu.post_lock);
     word = home->pml4 | choice.tag;
-    write_cr3(word | (choice.flush ? 0 : TLB_WORD_KEEP));
-    if (!choice.tag)
-        return;
-    __atomic_store_n(&home->cr3, word | TLB_WORD_KEEP, __ATOMIC_SEQ_CST);
-    if (generation(home->domain) != now)
-        __atomic_store_n(&home->cr3, home->pml4, __ATOMIC_RELAXED);
+    load(home, word, choice.flush);
+    if (choice.tag) {
+        u64 user = home->user_pml4 ? home->user_pml4 | choice.tag | TLB_USER_TAG | TLB_WORD_KEEP : 0;
+
+        words_set(home, word | TLB_WORD_KEEP, user);
+        if (generation(home->domain) != now)
+            words_set(home, home->pml4, home->user_pml4);
+    }
+    entry_prepare(home);
 }
 
 /* Would entry.S have to flush? */
 static bool word_flushes(const struct space_cpu *home)
 {
-    return cpu.pcids.count && !(__atomic_load_n(&home->cr3, __ATOMIC_RELAXED) & TLB_WORD_KEEP);
+    return cpu.pcids.count && !(__atomic_load_n(&home->words.kernel, __ATOMIC_RELAXED) & TLB_WORD_KEEP);
 }
 
 void domain_load(struct space_cpu *home)
@@ -55,10 +88,13 @@ void domain_load(struct space_cpu *home)
     if (word_flushes(home))
         domain_load_tables(home);
     else
-        write_cr3(__atomic_load_n(&home->cr3, __ATOMIC_RELAXED));
+        write_cr3(__atomic_load_n(&home->words.kernel, __ATOMIC_RELAXED));
+    entry_prepare(home);
     if (cpu.home == home)
         return;
     cpu.home = home;
+    if (defends(DEFENCES_SWITCH))
+        mitigations_barrier();
     io_unload();
     if (cpu.guest_left && !home->domain->guest)
         virt->leave();
@@ -79,22 +115,37 @@ void domain_refresh(void)
     }
 }
 
+void domain_flush_user(void)
+{
+    if (cpu.home->user_pml4)
+        load(cpu.home, read_cr3(), true);
+}
+
 status_t domain_add_cpu(struct domain *d, u32 cpu_id)
 {
     struct space_cpu *home = &d->space.cpus[cpu_id];
-    u64 *pml4;
+    struct account *a = d->obj.account;
+    bool two = !d->guest && defends(DEFENCE(ROOTS));
+    u64 *pml4, *user;
 
     if (home->pml4)
         return CB_OK;
-    pml4 = account_page(d->obj.account);
-    if (!pml4)
+    pml4 = account_page(a);
+    user = two && pml4 ? account_page(a) : pml4;
+    if (!user) {
+        if (pml4)
+            account_page_free(a, pml4);
         return FAULT(NO_MEMORY, 0);
+    }
     kpage_pml4_init(pml4, cpu_id);
+    if (two)
+        kpage_user_pml4_init(user, cpu_id);
     if (!d->guest)
-        pml4[PML4_USER] = physical(d->space.root) | PTE_P | PTE_W | PTE_U | PTE_A;
+        user[PML4_USER] = physical(d->space.root) | PTE_P | PTE_W | PTE_U | PTE_A;
     pml4[PML4_CAPS] = physical(d->caps) | PTE_P | PTE_A;
     home->domain = d;
-    home->pml4 = home->cr3 = physical(pml4);
+    home->pml4 = home->words.kernel = physical(pml4);
+    home->user_pml4 = home->words.user = two ? physical(user) : 0;
     return CB_OK;
 }
 
@@ -133,9 +184,11 @@ bool domain_free_step(struct domain *d)
         if (!home->pml4)
             continue;
         lock_take(&c->post_lock);
-        tlb_forget(&c->pcids, &home->cr3);
+        tlb_forget(&c->pcids, &home->words);
         lock_drop(&c->post_lock);
         account_page_free(a, direct(home->pml4));
+        if (home->user_pml4)
+            account_page_free(a, direct(home->user_pml4));
     }
     account_page_free(a, d->space.cpus);
     io_free(d);

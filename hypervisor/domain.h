@@ -2,8 +2,8 @@
 /*
  * Protection domains: a capability space, an address space, I/O ports.
  *
- * For every CPU on which the domain has contexts there is a PML4 (layout.h). A guest domain's PML4 has no user
- * part: it is loaded while its vCPUs run, so that their hypercalls find their capabilities; guest memory is
+ * For every CPU on which the domain has contexts there is a PML4 (layout.h); with DEFENCE(ROOTS) two, one of them
+ * with the user part and almost none of the kernel. A guest domain's PML4 has no user part: it is loaded while its vCPUs run, so that their hypercalls find their capabilities; guest memory is
  * `space`.
  */
 #ifndef DOMAIN_H
@@ -32,6 +32,9 @@ struct domain {
 
 /* Loads a domain's tables on this CPU if they are not (cpu.home); flushes what tlb.h says. In domain.c. */
 void domain_load(struct space_cpu *home);
+
+/* The page tables of the CPU's own pages have changed: what user mode knows of them is flushed. */
+void domain_flush_user(void);
 
 /* Makes sure the domain has a PML4 for the CPU. NO_MEMORY (argument 0). tree_lock held. */
 status_t domain_add_cpu(struct domain *d, u32 cpu_id) MUST_CHECK;

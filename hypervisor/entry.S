@@ -5,6 +5,11 @@
  *
  * The fast paths of `null`, `call`, `reply` and `signal` are here, in full. They deal with what is common and leave all else, untouched, to
  * entry_syscall_slow: so there is nothing that they refuse, and no result that differs. docs/ipc.md goes through them line by line.
+ *
+ * This code exists in three forms, of which boot chooses one (cpu_init.c, trap.c; docs/security.md): as it stands here; with
+ * ENTRY_GUARDED (entry_guarded.S), which clears buffers on the way out and predictions between domains; and with ENTRY_ROOTS too
+ * (entry_roots.S), where user mode has page tables of its own. In these the kernel is not there, but for CPU_ENTRY, the CPU's
+ * descriptor tables and the stacks of NMI, #MC and #DF, and the section of this code.
  */
 #include "layout.h"
 #include "offsets.h"
@@ -49,7 +54,51 @@
     addq $16, %rsp /* vector, error code */
 .endm
 
+/*
+ * On the way in, all registers but rsp are the user's; on the way out, all of them, and cpu.home is whose tables are
+ * to be loaded. In between, interrupts are off.
+ */
+#ifdef ENTRY_ROOTS
+    .section .text.entry, "ax"
+
+.macro arrive
+    movq %rsp, CPU_ENTRY + ENTRY_RSP
+    movq CPU_ENTRY + ENTRY_KERNEL, %rsp
+    movq %rsp, %cr3
+    movq CPU_ENTRY + ENTRY_RSP, %rsp
+.endm
+
+.macro depart
+    movq %rsp, CPU_ENTRY + ENTRY_RSP
+    movq cpu + CPU_HOME, %rsp
+    movq SPACE_CPU_USER(%rsp), %rsp
+    movq %rsp, %cr3
+    movq CPU_ENTRY + ENTRY_RSP, %rsp
+    verw selector(%rip)
+    sysretq
+.endm
+#else
     .text
+
+.macro arrive
+.endm
+
+.macro depart
+#ifdef ENTRY_GUARDED
+    verw selector(%rip)
+#endif
+    sysretq
+.endm
+#endif
+
+#ifdef ENTRY_GUARDED
+/* The short ways between guests and their VMMs lead past all this: they are not taken (cpu_entry_plain). */
+#define entry_reply_exit entry_syscall_slow
+#define entry_reply_vcpu entry_syscall_scrub
+
+selector: /* VERW with any valid one empties the CPU's buffers */
+    .word SEL_KERNEL_DATA
+#endif
 
 /* ---- System calls. rax, rcx and r11 are the kernel's (corbel/call.h); rsp is still the caller's. ---- */
 
@@ -61,8 +110,20 @@
     cmpq %rbp, cpu + CPU_HOME
     je 1f
     movq SPACE_CPU_CR3(%rbp), %r14
+#ifdef ENTRY_ROOTS
+    movq %r14, CPU_ENTRY + ENTRY_KERNEL /* for the next way in: up to then, no tables differ that matter */
+#else
     movq %r14, %cr3
+#endif
     movq %rbp, cpu + CPU_HOME
+#ifdef ENTRY_GUARDED
+    testl $DEFENCES_SWITCH_MASK, defences
+    jz 1f
+    movq %rsp, %r14
+    movq $CPU_STACK_TOP, %rsp
+    call mitigations_barrier
+    movq %r14, %rsp
+#endif
 1:
 .endm
 
@@ -81,6 +142,7 @@
     .globl entry_syscall
     .balign 64
 entry_syscall:
+    arrive
     cmpl $NUMBER_CALL, %edi /* and no flags */
     jne 2f
 
@@ -133,7 +195,7 @@ entry_syscall:
     xorl %r13d, %r13d
     xorl %r14d, %r14d
     xorl %r15d, %r15d
-    sysretq
+    depart
 
 2:  cmpl $NUMBER_REPLY, %edi
     jne 3f
@@ -167,8 +229,9 @@ entry_syscall:
     xorl %r13d, %r13d
     xorl %r14d, %r14d
     xorl %r15d, %r15d
-    sysretq
+    depart
 
+#ifndef ENTRY_GUARDED
     /* To a `call` of a vCPU. */
 entry_reply_vcpu:
     cmpw $STATE_VCPU_CALLING, CTX_STATE(%r12)
@@ -203,6 +266,7 @@ entry_reply_exit:
     shrq $32, %rdx
     call vcpu_replied
     ud2
+#endif
 
 3:  cmpl $NUMBER_SIGNAL, %edi
     jne 4f
@@ -230,7 +294,7 @@ entry_reply_exit:
     movq cpu + CPU_SCRATCH, %rdi
     movq cpu + CPU_SCRATCH + 8, %rsi
     xorl %eax, %eax
-    sysretq
+    depart
 5:  movq cpu + CPU_SCRATCH, %rdi
     movq cpu + CPU_SCRATCH + 8, %rsi
     jmp entry_syscall_slow
@@ -254,7 +318,12 @@ entry_reply_exit:
 4:  testl %edi, %edi
     jnz entry_syscall_slow
     xorl %eax, %eax /* `null` */
-    sysretq
+    depart
+
+    .globl entry_syscall_only_slow
+entry_syscall_only_slow:
+    arrive
+    jmp entry_syscall_slow
 
     /* The kernel's pointers are not the caller's to see. */
 entry_syscall_scrub:
@@ -263,7 +332,6 @@ entry_syscall_scrub:
     xorl %r12d, %r12d
     xorl %r13d, %r13d
     /* All other calls, and these if they are not simple. The registers that C keeps are saved only if another context is next. */
-    .globl entry_syscall_slow
 entry_syscall_slow:
     movq cpu + CPU_CURRENT, %rax
     save_caller %rax
@@ -293,7 +361,7 @@ return_to_caller:
     movq REG(R10)(%rdi), %r10
     movq REG(RSP)(%rdi), %rsp
     movq REG(RDI)(%rdi), %rdi
-    sysretq
+    depart
 7:  cmpl $CALL_BLOCKED_PLAIN, %eax
     jne 8f
     /* In `call`, `reply` or `wait`, which lose those registers. Is a thread next that left the kernel's way by SYSCALL, too? */
@@ -345,8 +413,9 @@ entry_return_syscall:
     movq REGS_R15(%rdi), %r15
     movq REGS_RSP(%rdi), %rsp
     movq REGS_RDI(%rdi), %rdi
-    sysretq
+    depart
 
+#ifndef ENTRY_GUARDED
 /* entry_handler(thread, portal, reason, insn_len) and entry_handler_call(thread, portal, registers) */
     .globl entry_handler
     .balign 64
@@ -372,7 +441,7 @@ handler_enter:
     xorl %r13d, %r13d
     xorl %r14d, %r14d
     xorl %r15d, %r15d
-    sysretq
+    depart
 
     .globl entry_handler_call
 entry_handler_call:
@@ -382,19 +451,52 @@ entry_handler_call:
     movq REGS_RDX(%rdx), %rdx
     xorl %r10d, %r10d
     jmp handler_enter
+#endif
 
     .globl entry_return
 entry_return:
     movq $REGS_SYSCALL, REGS_VECTOR(%rdi) /* as entry_syscall expects it: it is not written there */
+#ifdef ENTRY_ROOTS
+    movq cpu + CPU_HOME, %rax
+    movq SPACE_CPU_USER(%rax), %rax
+    movq %rax, CPU_ENTRY + ENTRY_USER
+    .irp word, 0, 8, 16, 24, 32
+    movq REGS_RIP + \word(%rdi), %rax
+    movq %rax, CPU_ENTRY_TOP - 40 + \word
+    .endr
+#endif
     movq %rdi, %rsp
     pop_registers
+#ifdef ENTRY_ROOTS
+    movq CPU_ENTRY + ENTRY_USER, %rsp
+    movq %rsp, %cr3
+    movq $(CPU_ENTRY_TOP - 40), %rsp
+#endif
+#ifdef ENTRY_GUARDED
+    verw selector(%rip)
+#endif
     iretq
 
+#ifdef ENTRY_ROOTS
+/* Loads the word in rdi, of a user root, only so that its tag is flushed; then that in rsi. */
+    .globl entry_flush_user
+entry_flush_user:
+    movq %rdi, %cr3
+    movq %rsi, %cr3
+    ret
+#endif
+
+#if !defined(ENTRY_GUARDED) || defined(ENTRY_ROOTS)
 /* ---- Exceptions and interrupts ---- */
 
 entry_common:
     testb $3, 24(%rsp) /* CS, behind vector, error code and RIP */
     jz entry_kernel
+#ifdef ENTRY_ROOTS
+    movq CPU_ENTRY + ENTRY_KERNEL, %rsp
+    movq %rsp, %cr3
+    movq $(CPU_ENTRY_TOP - 56), %rsp
+#endif
     pushq %rax
     movq cpu + CPU_CURRENT, %rax
     movq %rdi, REG(RDI)(%rax)
@@ -419,6 +521,9 @@ entry_common:
     popq REG(RFLAGS)(%rax)
     popq REG(RSP)(%rax)
     popq REG(SS)(%rax)
+#ifdef ENTRY_ROOTS
+    movq $CPU_STACK_TOP, %rsp
+#endif
     leaq CTX_REGS(%rax), %rdi
     pushq $2 /* no flag of the user's stays: DF, AC */
     popfq
@@ -437,8 +542,16 @@ entry_kernel:
 entry_ist:
     push_registers
     cld
+#ifdef ENTRY_ROOTS
+    movq %cr3, %rbx /* either root's; without the bit that keeps its tag, which is flushed then */
+    movq CPU_ENTRY + ENTRY_IST, %rax
+    movq %rax, %cr3
+#endif
     movq %rsp, %rdi
     call trap_ist
+#ifdef ENTRY_ROOTS
+    movq %rbx, %cr3
+#endif
     pop_registers
     iretq
 
@@ -476,5 +589,6 @@ entry_vectors:
     entry_address %vector
     .set vector, vector + 1
 .endr
+#endif
 
     .section .note.GNU-stack, "", @progbits

@@ -5,6 +5,7 @@
 #include "cpu.h"
 #include "cpu_init.h"
 #include "ctx.h"
+#include "mitigations.h"
 #include "x86.h"
 
 #define XCR0_X87 0x1u
@@ -21,6 +22,8 @@
 
 u32 fpu_size = FXSAVE_SIZE;
 u64 fpu_features;
+
+static _Alignas(64) u8 fpu_fresh[PAGE_SIZE]; /* a fresh state */
 
 /* Bytes that the enabled components take. */
 static u32 xsave_size(void)
@@ -53,6 +56,8 @@ void fpu_cpu_init(void)
         else
             xsetbv(fpu_features);
     }
+    if (cpu.id == 0)
+        fpu_init_state(fpu_fresh);
     write_cr0((read_cr0() & ~CR0_EM) | CR0_TS);
     cpu.fpu_owner = NULL;
 }
@@ -99,6 +104,11 @@ void fpu_leave(struct ctx *c)
     bool open = cpu_hazards() & HAZARD_FPU;
 
     if (open && cpu.fpu_owner != c) {
+        if (defends(DEFENCE(FPU)) && cpu.fpu_owner) {
+            fpu_save(cpu.fpu_owner->fpu);
+            fpu_load(fpu_fresh); /* the owner had them open */
+            cpu.fpu_owner = NULL;
+        }
         write_cr0(read_cr0() | CR0_TS);
         cpu_hazard_over(HAZARD_FPU);
     } else if (!open && cpu.fpu_owner == c) {
@@ -109,6 +119,9 @@ void fpu_leave(struct ctx *c)
 
 void fpu_forget(struct ctx *c)
 {
-    if (cpu.fpu_owner == c)
-        cpu.fpu_owner = NULL;
+    if (cpu.fpu_owner != c)
+        return;
+    cpu.fpu_owner = NULL;
+    if (defends(DEFENCE(FPU)))
+        fpu_load(fpu_fresh);
 }

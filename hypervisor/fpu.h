@@ -2,6 +2,9 @@
 /*
  * FPU and vector state follow ownership: they stay in the registers until somebody else uses them. Threads find out
  * through CR0.TS and #NM; vCPUs own the registers whenever they are in guest mode.
+ *
+ * On a CPU that executes ahead of #NM with the registers of others (DEFENCE(FPU)), what is closed by CR0.TS is empty:
+ * a context that does not run owns nothing.
  */
 #ifndef FPU_H
 #define FPU_H

@@ -81,6 +81,7 @@ bool io_fault(struct domain *d)
     if (!d->io_bitmap || cpu.io_domain == d)
         return false;
     kpage_io_bitmap(physical(d->io_bitmap), physical(d->io_bitmap_high));
+    domain_flush_user();
     cpu_set_io_bitmap(true);
     cpu.io_domain = d;
     cpu_hazard(HAZARD_IO);

@@ -3,8 +3,11 @@
 
 #include "bootmem.h"
 #include "cpu.h"
+#include "cpu_init.h"
 #include "ctx.h"
 #include "log.h"
+#include "mitigations.h"
+#include "offsets.h"
 #include "pte.h"
 #include "space.h"
 #include "x86.h"
@@ -25,10 +28,17 @@
 #define IST_PAGES 3u
 #define VIRT_PAGES 4u /* virt_cpu_init() */
 #define PAGES_PER_CPU (TABLE_PAGES + CPU_PAGES + STACK_PAGES + IST_PAGES + 1 + VIRT_PAGES)
+#define USER_PAGES 4u /* with a root for user mode: PDPT, page directory, page table; CPU_ENTRY */
+#define USER_SHARED_PAGES 2u
 _Static_assert(CPU_PAGES <= 4, "layout.h leaves four pages for struct cpu");
 
 extern u64 boot_tables[], boot_tables_end[], boot_pdpt[]; /* boot.S */
-extern const char image_start[], image_text_end[], image_rodata_end[], image_end[];
+extern const char image_start[], image_text_end[], image_rodata_end[], image_end[], entry_text[], entry_text_end[];
+
+ASSERT_OFFSET(struct entry_page, kernel, ENTRY_KERNEL);
+ASSERT_OFFSET(struct entry_page, rsp, ENTRY_RSP);
+ASSERT_OFFSET(struct entry_page, user, ENTRY_USER);
+ASSERT_OFFSET(struct entry_page, ist, ENTRY_IST);
 
 u64 direct_limit;
 _Atomic u64 kernel_generation;
@@ -40,6 +50,7 @@ static _Alignas(4096) u64 image_pd[PTE_ENTRIES];
 static _Alignas(4096) u64 image_pt[PTE_ENTRIES];
 static u64 device_next = DEVICE_BASE;
 static u64 ones; /* host-physical: a page of ones ends the I/O bitmap */
+static u64 user_image_pd; /* host-physical: what a root for user mode has of the image */
 
 struct cpu *cpu_of(u32 id)
 {
@@ -153,14 +164,62 @@ static void *cpu_map(u64 *table, u64 address, u64 pages)
     return p;
 }
 
-/* This CPU's page table entry for one of its own pages. */
-static u64 *cpu_entry(u64 address)
+/* The page table entry for one of a CPU's own pages, below its PDPT. */
+static u64 *cpu_entry(u64 pdpt_at, u64 address)
 {
-    const u64 *pdpt = direct(cpu.kernel_pdpt);
+    const u64 *pdpt = direct(pdpt_at);
     const u64 *pd = direct(pte_address(pdpt[PDPT_CPU]));
 
     return (u64 *)direct(pte_address(pd[0])) + pte_index(address, 1);
 }
+
+/* ---- Of roots for user mode: what the processor itself reads on the way in, and the way in ---- */
+
+static void user_image_map(u64 *table, const void *from, u64 bytes, u64 bits)
+{
+    for (u64 at = image_physical(from); at < image_physical(from) + bytes; at += PAGE_SIZE)
+        table[pte_index(at, 1)] = at | bits;
+}
+
+static void user_image_tables(void)
+{
+    u64 *pd = bootmem_pages(1), *table = bootmem_pages(1);
+
+    user_image_map(table, entry_text, (u64)(entry_text_end - entry_text), PTE_P | PTE_A);
+    user_image_map(table, cpu_idt, PAGE_SIZE, PTE_P | PTE_A | PTE_NX);
+    pd[pte_index(KERNEL_LOAD, 2)] = physical(table) | PTE_TABLE;
+    user_image_pd = physical(pd);
+}
+
+static void user_cpu_tables(struct cpu *c)
+{
+    static const struct {
+        u64 address, forbidden;
+    } pages[] = {
+        { CPU_ENTRY, 0 },
+        { CPU_NMI_TOP - PAGE_SIZE, 0 },
+        { CPU_MC_TOP - PAGE_SIZE, 0 },
+        { CPU_DF_TOP - PAGE_SIZE, 0 },
+        { CPU_TSS, PTE_W | PTE_D },
+        { CPU_TSS + 3 * PAGE_SIZE, PTE_W | PTE_D },
+    };
+    u64 *pdpt = bootmem_pages(1), *pd = bootmem_pages(1);
+
+    pd[0] = physical(bootmem_pages(1)) | PTE_TABLE;
+    pdpt[PDPT_IMAGE] = user_image_pd | PTE_TABLE;
+    pdpt[PDPT_CPU] = physical(pd) | PTE_TABLE;
+    c->user_pdpt = physical(pdpt);
+    for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
+        *cpu_entry(c->user_pdpt, pages[i].address) =
+            *cpu_entry(c->kernel_pdpt, pages[i].address) & ~(pages[i].forbidden | PTE_G);
+}
+
+void kpage_user_pml4_init(u64 *pml4, u32 cpu_id)
+{
+    pml4[PML4_KERNEL] = cpus[cpu_id]->user_pdpt | PTE_TABLE;
+}
+
+/* ---- All of it ---- */
 
 void kpage_cpu(u32 id)
 {
@@ -185,6 +244,12 @@ void kpage_cpu(u32 id)
     c->armed = UINT64_MAX;
     cpus[id] = c;
     kpage_pml4_init(pml4, id);
+    if (defends(DEFENCE(ROOTS))) {
+        struct entry_page *entry = cpu_map(table, CPU_ENTRY, 1);
+
+        entry->ist = c->pml4;
+        user_cpu_tables(c);
+    }
 }
 
 void kpage_pml4_init(u64 *pml4, u32 cpu_id)
@@ -199,7 +264,9 @@ u64 kpage_estimate(u64 direct_end, u32 cpu_total)
     u64 direct_pages = align_up(direct_end, PAGE_1G) / PAGE_1G + PML4_DIRECT_COUNT;
     u64 device_pages = (u64)boot.screen.pitch * boot.screen.height / PAGE_2M + 2;
 
-    return 1 + direct_pages + device_pages + MIN(cpu_total, CPUS_MAX) * PAGES_PER_CPU;
+    u64 user_pages = defends(DEFENCE(ROOTS)) ? USER_PAGES : 0;
+
+    return 1 + USER_SHARED_PAGES + direct_pages + device_pages + MIN(cpu_total, CPUS_MAX) * (PAGES_PER_CPU + user_pages);
 }
 
 void kpage_boot(void)
@@ -211,6 +278,8 @@ void kpage_boot(void)
         p[i] = 0xff;
     ones = physical(p);
     image_tables();
+    if (defends(DEFENCE(ROOTS)))
+        user_image_tables();
     direct_tables();
     direct_map(bootmem_base, (bootmem_end - bootmem_base) / PAGE_SIZE);
     kpage_cpu(0);
@@ -233,7 +302,7 @@ void *kpage_window(u64 at)
 {
     void *window = (void *)(uintptr_t)CPU_WINDOW;
 
-    *cpu_entry(CPU_WINDOW) = at | PTE_DATA;
+    *cpu_entry(cpu.kernel_pdpt, CPU_WINDOW) = at | PTE_DATA;
     invlpg(window);
     return window;
 }
@@ -242,15 +311,17 @@ void kpage_io_bitmap(u64 low, u64 high)
 {
     const char *bitmap = (const char *)(uintptr_t)(CPU_TSS + PAGE_SIZE);
 
-    cpu_entry(CPU_TSS + PAGE_SIZE)[0] = low | PTE_DATA;
-    cpu_entry(CPU_TSS + PAGE_SIZE)[1] = high | PTE_DATA;
+    u64 *entries = cpu_entry(cpu.user_pdpt ? cpu.user_pdpt : cpu.kernel_pdpt, CPU_TSS + PAGE_SIZE);
+
+    entries[0] = low | PTE_DATA;
+    entries[1] = high | PTE_DATA;
     invlpg(bitmap);
     invlpg(bitmap + PAGE_SIZE);
 }
 
 void kpage_map_apic(u64 at)
 {
-    *cpu_entry(CPU_APIC) = at | PTE_DATA | PTE_UC;
+    *cpu_entry(cpu.kernel_pdpt, CPU_APIC) = at | PTE_DATA | PTE_UC;
     invlpg((const void *)(uintptr_t)CPU_APIC);
 }
 

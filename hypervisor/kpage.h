@@ -6,7 +6,16 @@
 #ifndef KPAGE_H
 #define KPAGE_H
 
+#include "layout.h"
 #include "types.h"
+
+/* This CPU's page at CPU_ENTRY: what the way in from a root for user mode needs. Its end is a stack. offsets.h */
+struct entry_page {
+    u64 kernel;  /* the word that loads cpu.home's kernel root */
+    u64 rsp;     /* the user's, on the way in and out */
+    u64 user;    /* the word that loads the root for user mode, on the way out */
+    u64 ist;     /* constant: the word for NMI, #MC and #DF, whatever is loaded */
+};
 
 /*
  * Physical memory while booting: the first 4 GiB are mapped one to one until kpage_seal(). NULL if the range is not
@@ -32,13 +41,21 @@ u64 kpage_estimate(u64 direct_end, u32 cpus);
 /* Fills in the kernel's entries of a new PML4 for the CPU: direct map and PML4_KERNEL. */
 void kpage_pml4_init(u64 *pml4, u32 cpu_id);
 
+/* The same in a PML4 for user mode. */
+void kpage_user_pml4_init(u64 *pml4, u32 cpu_id);
+
+static inline struct entry_page *kpage_entry(void)
+{
+    return (struct entry_page *)(uintptr_t)CPU_ENTRY;
+}
+
 /* Maps device memory for good, shared by all CPUs; attributes PTE_UC or PTE_WC. Boot only; NULL: no room. */
 void *kpage_device(u64 physical, u64 bytes, u64 attributes);
 
 /* This CPU's window onto one page of memory that the kernel does not own; replaces the last one. */
 void *kpage_window(u64 physical);
 
-/* This CPU's I/O bitmap, in two pages (host-physical), appears behind the TSS. */
+/* This CPU's I/O bitmap, in two pages (host-physical), appears behind the TSS, where user mode's tables are. */
 void kpage_io_bitmap(u64 low, u64 high);
 
 /* This CPU's local APIC registers appear at CPU_APIC. */

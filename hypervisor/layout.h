@@ -26,6 +26,8 @@
 #define CPU_NMI_TOP 0xffffffffc0018000 /* IST stacks, one page each, guard pages between */
 #define CPU_MC_TOP 0xffffffffc001a000
 #define CPU_DF_TOP 0xffffffffc001c000
+#define CPU_ENTRY 0xffffffffc001e000   /* a page that user mode's own root maps too: what the way in needs (entry.S) */
+#define CPU_ENTRY_TOP 0xffffffffc001f000
 #define CPU_TSS 0xffffffffc0020000     /* TSS page, then 2 pages: the I/O bitmap of the loaded domain */
 #define CPU_APIC 0xffffffffc0030000    /* local APIC registers, uncached */
 #define CPU_WINDOW 0xffffffffc0040000  /* one page: window into memory the kernel does not own */

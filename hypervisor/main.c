@@ -9,6 +9,7 @@
 #include "ioapic.h"
 #include "kpage.h"
 #include "log.h"
+#include "mitigations.h"
 #include "multiboot.h"
 #include "pmc.h"
 #include "root.h"
@@ -31,6 +32,7 @@ void boot_early(u32 magic, u64 info)
     serial_init();
     cpu_probe();                  /* what the CPU can do */
     multiboot_parse(magic, info); /* memory map, modules, command line */
+    mitigations_probe();          /* against which of its flaws something is done */
     acpi_init();                  /* CPUs, interrupt controllers */
     apic_probe();
     bootmem_reserve(kpage_estimate(bootmem_ram_end(), MAX(acpi.cpu_count, 1)));
@@ -44,6 +46,7 @@ static void boot_greet(void)
                features.tsc_deadline ? "TSC-deadline" : "APIC");
     log_printf("corbel: virtual CPUs: %s%s", virt ? virt->name : "none: ",
                !virt ? virt_missing : virt_nested ? "" : " on shadow page tables");
+    mitigations_greet();
 }
 
 NORETURN void boot_main(void)

@@ -45,6 +45,18 @@
 
 /* struct space_cpu */
 #define SPACE_CPU_CR3 0
+#define SPACE_CPU_USER 8
+
+/* struct entry_page, at CPU_ENTRY (kpage.h) */
+#define ENTRY_KERNEL 0
+#define ENTRY_RSP 8
+#define ENTRY_USER 16
+#define ENTRY_IST 24
+
+/* `defences` (mitigations.h) */
+#define DEFENCE_IBPB_MASK 0x10
+#define DEFENCE_RSB_MASK 0x20
+#define DEFENCES_SWITCH_MASK 0x30
 
 /* enum ctx_state */
 #define STATE_READY 1

@@ -71,7 +71,7 @@ static status_t sched_create_locked(struct regs *r)
     status = call_destination(LOW(r->rsi), 1, &dst);
     if (status)
         return status;
-    s = sched_alloc(account, HIGH(r->rsi), LOW(r->rdx), budget, period);
+    s = sched_alloc(account, (u32)index_masked(HIGH(r->rsi), cpu_count), LOW(r->rdx), budget, period);
     if (!s)
         return FAULT(NO_MEMORY, 0);
     call_install(dst, &s->obj, 0);

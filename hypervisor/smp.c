@@ -7,8 +7,9 @@
 #include "cpu.h"
 #include "cpu_init.h"
 #include "kpage.h"
-#include "log.h"
 #include "kstring.h"
+#include "log.h"
+#include "mitigations.h"
 #include "timer.h"
 #include "tsc.h"
 #include "virt.h"
@@ -75,9 +76,36 @@ static void start_cpu(u32 apic, u64 page)
     }
 }
 
+/* How many of the lowest bits of an APIC identifier tell the threads of one core apart (SDM 3A, 9.9; APM 3, 0x8000001e). */
+static u32 thread_bits(void)
+{
+    u32 bits = 0, threads = 1;
+
+    if (cpuid(0, 0).eax >= 0xb && (cpuid(0xb, 0).ecx & 0xff00) == 0x100)
+        return cpuid(0xb, 0).eax & 0x1f;
+    if (features.amd && cpuid(0x80000000, 0).eax >= 0x8000001e)
+        threads = (cpuid(0x8000001e, 0).ebx >> 8 & 0xff) + 1;
+    else if (features.intel && cpuid(0, 0).eax >= 4)
+        threads = (cpuid(1, 0).ebx >> 16 & 0xff) / ((cpuid(4, 0).eax >> 26) + 1);
+    while (1u << bits < threads)
+        bits++;
+    return bits;
+}
+
+/* Does a thread of its core run already? */
+static bool has_sibling(u32 apic, u32 bits)
+{
+    for (u32 i = 0; i < cpu_count; i++) {
+        if (cpu_of(i)->apic_id >> bits == apic >> bits)
+            return true;
+    }
+    return false;
+}
+
 void smp_start(void)
 {
     u64 page = bootmem_low_page();
+    u32 bits = mitigations_one_thread() ? thread_bits() : 0, parked = 0;
 
     cpu.online = CPU_ONLINE;
     if (!page && acpi.cpu_count > 1)
@@ -88,11 +116,15 @@ void smp_start(void)
     for (u32 i = 0; i < acpi.cpu_count; i++) {
         if (acpi.cpus[i] == cpu.apic_id)
             continue;
-        if (cpu_count == CPUS_MAX || acpi.cpus[i] > apic_id_max())
+        if (has_sibling(acpi.cpus[i], bits))
+            parked++;
+        else if (cpu_count == CPUS_MAX || acpi.cpus[i] > apic_id_max())
             log_printf("smp: the CPU with APIC identifier %u cannot be used", acpi.cpus[i]);
         else
             start_cpu(acpi.cpus[i], page);
     }
+    if (parked)
+        log_printf("smp: smt=off: %u sibling threads are not used", parked);
 }
 
 static NORETURN void park(void)

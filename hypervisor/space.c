@@ -193,8 +193,13 @@ void space_unmap(struct space *s, u64 address, u64 pages)
      * domain_load_tables() makes one and then looks at the generation, so one of the two takes it back.
      */
     atomic_fetch_add(&s->generation, 1);
-    for (u32 i = 0; i < cpu_count; i++)
-        __atomic_store_n(&s->cpus[i].cr3, s->cpus[i].pml4, __ATOMIC_SEQ_CST);
+    for (u32 i = 0; i < cpu_count; i++) {
+        struct space_cpu *home = &s->cpus[i];
+
+        /* The kernel's last: it is the one that domain.c looks at. */
+        __atomic_store_n(&home->words.user, home->user_pml4, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&home->words.kernel, home->pml4, __ATOMIC_SEQ_CST);
+    }
 }
 
 /* Frees empty tables below `table`, depth first; true when it has none left. */

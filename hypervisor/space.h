@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "layout.h"
+#include "tlb.h"
 #include "types.h"
 
 struct account;
@@ -18,8 +19,9 @@ enum space_format { SPACE_HOST, SPACE_NPT, SPACE_EPT };
 
 /* What it takes to load the tables of a space's domain on one CPU. */
 struct space_cpu {
-    u64 cr3;                /* tlb.h: the word to load; its CPU sets it, any CPU may take TLB_WORD_KEEP away */
+    struct tlb_words words; /* to load; its CPU sets them, any CPU may take TLB_WORD_KEEP away */
     u64 pml4;               /* host-physical, 0: no context of the domain has lived here yet; constant then */
+    u64 user_pml4;          /* the same, of the root for user mode; 0: none of its own */
     struct domain *domain;  /* constant */
     u32 tag_hint;           /* tlb.h */
 };

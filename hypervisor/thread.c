@@ -40,7 +40,7 @@ static status_t request_check(const struct regs *r, struct request *q)
         return FAULT(BAD_CAP, 1);
     if (r->rdx >= cpu_count)
         return FAULT(BAD_CPU, 2);
-    q->cpu = (u32)r->rdx;
+    q->cpu = (u32)index_masked(r->rdx, cpu_count);
     if (!is_aligned(q->utcb, PAGE_SIZE) || q->utcb >= USER_END)
         return FAULT(BAD_PARAM, 3);
     if (q->entry >= USER_END)

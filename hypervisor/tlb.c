@@ -8,7 +8,7 @@ void tlb_init(struct tlb_tags *t, u32 first, u32 count)
     *t = (struct tlb_tags){ .first = first, .count = MIN(count, TLB_TAGS_MAX) };
 }
 
-struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u32 *hint, u64 *word)
+struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u32 *hint, struct tlb_words *words)
 {
     u32 i = *hint;
 
@@ -19,9 +19,11 @@ struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u3
         i = t->next;
         t->next = i + 1 == t->count ? 0 : i + 1;
         *hint = i;
-        if (t->tag[i].word)
-            *t->tag[i].word &= TLB_WORD_ADDRESS;
-        t->tag[i].word = word;
+        if (t->tag[i].words) {
+            t->tag[i].words->kernel &= TLB_WORD_ADDRESS;
+            t->tag[i].words->user &= TLB_WORD_ADDRESS;
+        }
+        t->tag[i].words = words;
         t->tag[i].identity = identity;
         t->tag[i].generation = generation;
         return (struct tlb_choice){ .tag = t->first + i, .flush = true };
@@ -33,11 +35,11 @@ struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u3
     return (struct tlb_choice){ .tag = t->first + i, .flush = false };
 }
 
-void tlb_forget(struct tlb_tags *t, const u64 *word)
+void tlb_forget(struct tlb_tags *t, const struct tlb_words *words)
 {
     for (u32 i = 0; i < t->count; i++) {
-        if (t->tag[i].word == word)
-            t->tag[i].word = NULL;
+        if (t->tag[i].words == words)
+            t->tag[i].words = NULL;
     }
 }
 

@@ -15,20 +15,25 @@
 
 #define TLB_TAGS_MAX 64u
 
+/*
+ * A context may keep the words to load into CR3 ready-made: its table's address alone loads it with tag 0 and flushes
+ * that; with a tag and TLB_WORD_KEEP it flushes nothing. When the tag goes to another context, the words become the
+ * addresses alone again. `user`: of a second root, if there is one, with a tag of its own, which is flushed when the
+ * first one is.
+ */
+struct tlb_words {
+    u64 kernel, user;
+};
+#define TLB_WORD_KEEP (1ull << 63)
+#define TLB_WORD_ADDRESS 0x000ffffffffff000ull
+#define TLB_USER_TAG 0x800u /* the tag of a second root, added to that of the first */
+
 struct tlb_tags {
     u32 count;   /* usable tags, numbered from `first`; 0: the CPU has none, every entry flushes */
     u32 first;
     u32 next;    /* the tag to evict next */
-    struct { u64 identity, generation; u64 *word; } tag[TLB_TAGS_MAX];
+    struct { u64 identity, generation; struct tlb_words *words; } tag[TLB_TAGS_MAX];
 };
-
-/*
- * A context may keep the word to load into CR3 ready-made: its table's address alone loads it with tag 0 and flushes
- * that; with a tag and TLB_WORD_KEEP it flushes nothing. When the tag goes to another context, the word becomes the
- * address alone again.
- */
-#define TLB_WORD_KEEP (1ull << 63)
-#define TLB_WORD_ADDRESS 0x000ffffffffff000ull
 
 struct tlb_choice {
     u32 tag;     /* hardware number; 0 if there are none */
@@ -41,10 +46,10 @@ void tlb_init(struct tlb_tags *t, u32 first, u32 count);
  * `hint` is kept by the caller per (context, CPU), 0 at first: makes the common case one comparison. Identities are
  * never 0.
  */
-struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u32 *hint, u64 *word);
+struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u32 *hint, struct tlb_words *words);
 
-/* `word` (NULL in tlb_enter(): there is none) is about to be freed. */
-void tlb_forget(struct tlb_tags *t, const u64 *word);
+/* `words` (NULL in tlb_enter(): there are none) are about to be freed. */
+void tlb_forget(struct tlb_tags *t, const struct tlb_words *words);
 
 /* Would tlb_enter() choose the same tag as last time, and no flush? */
 static inline bool tlb_holds(const struct tlb_tags *t, u64 identity, u64 generation, u32 hint)

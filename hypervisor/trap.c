@@ -11,6 +11,7 @@
 #include "fpu.h"
 #include "irq.h"
 #include "log.h"
+#include "mitigations.h"
 #include "offsets.h"
 #include "reap.h"
 #include "thread.h"
@@ -136,9 +137,25 @@ void thread_load_bases(const struct thread *t)
         wrmsr(MSR_FS_BASE, fs_base);
 }
 
+/* A thread in user mode may run ahead of itself into what others have left. */
+static NORETURN void resume_guarded(struct regs *r)
+{
+    bool syscall = r->vector == REGS_SYSCALL;
+
+    if (defends(DEFENCE(ROOTS)) && syscall)
+        entry_return_syscall_roots(r);
+    if (defends(DEFENCE(ROOTS)))
+        entry_return_roots(r);
+    if (syscall)
+        entry_return_syscall_guarded(r);
+    entry_return_guarded(r);
+}
+
 NORETURN void thread_resume(struct ctx *c)
 {
     thread_load_bases(thread_of(c));
+    if (defends(DEFENCES_ENTRY))
+        resume_guarded(&c->regs);
     /* SYSRET to an address that is not canonical would fault in kernel mode on Intel: rip is a user's (USER_END at most). */
     if (c->regs.vector == REGS_SYSCALL)
         entry_return_syscall(&c->regs);

@@ -9,15 +9,21 @@
 struct portal;
 struct thread;
 
-/* entry.S */
-extern const u64 entry_vectors[256]; /* entry points for the IDT */
-void entry_syscall(void);      /* for LSTAR; takes WRFSBASE */
-void entry_syscall_slow(void); /* the same, without fast paths */
-NORETURN void entry_return(struct regs *r);         /* IRET */
-NORETURN void entry_return_syscall(struct regs *r); /* SYSRET */
-/* To an idle handler, with an exit, or with the message of a call in these registers; WRFSBASE works. */
+/* entry.S and its other forms. For LSTAR: with fast paths, which take WRFSBASE, and without. Out again: by IRET, by SYSRET. */
+#define ENTRY_FORM(form) \
+    void entry_syscall##form(void); \
+    void entry_syscall_only_slow##form(void); \
+    NORETURN void entry_return##form(struct regs *r); \
+    NORETURN void entry_return_syscall##form(struct regs *r);
+ENTRY_FORM()
+ENTRY_FORM(_guarded)
+ENTRY_FORM(_roots)
+#undef ENTRY_FORM
+extern const u64 entry_vectors[256], entry_vectors_roots[256]; /* entry points for the IDT */
+/* To an idle handler, with an exit, or with the message of a call in these registers; only if cpu_entry_plain. */
 NORETURN void entry_handler_call(const struct thread *t, const struct portal *p, const struct regs *r);
 NORETURN void entry_handler(const struct thread *t, const struct portal *p, u64 reason, u64 insn_len);
+void entry_flush_user(u64 user, u64 kernel); /* flushes the tag of a word of a user root; loads that of a kernel root */
 
 /* Called by entry.S. */
 struct ctx;

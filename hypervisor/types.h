@@ -39,6 +39,15 @@ typedef u32 status_t;
 #define ASSERT_OFFSET(type, member, at) \
     _Static_assert(offsetof(type, member) == (at), #type "." #member " is where assembly expects it")
 
+/* `index`, which has been checked to be below `limit`; 0 for code that runs ahead of the check (Spectre v1). */
+static inline u64 index_masked(u64 index, u64 limit)
+{
+    u64 mask;
+
+    __asm__("cmpq %2, %1\n\tsbbq %0, %0" : "=r"(mask) : "r"(index), "r"(limit) : "cc");
+    return index & mask;
+}
+
 static inline u64 align_up(u64 v, u64 a) { return (v + a - 1) & ~(a - 1); }
 static inline u64 align_down(u64 v, u64 a) { return v & ~(a - 1); }
 static inline bool is_aligned(u64 v, u64 a) { return (v & (a - 1)) == 0; }

@@ -8,6 +8,7 @@
 #include "domain.h"
 #include "event.h"
 #include "fpu.h"
+#include "mitigations.h"
 #include "portal.h"
 #include "reap.h"
 #include "shadow.h"
@@ -42,10 +43,12 @@ static status_t request_check(const struct regs *r, struct request *q)
         return FAULT(BAD_CAP, 1);
     if (q->cpu >= cpu_count)
         return FAULT(BAD_CPU, 2);
+    q->cpu = (u32)index_masked(q->cpu, cpu_count);
     if (!cpu_of(q->cpu)->virt)
         return FAULT(UNSUPPORTED, 0);
     if (q->number >= CB_GUEST_VCPUS)
         return FAULT(BAD_PARAM, 2);
+    q->number = (u32)index_masked(q->number, CB_GUEST_VCPUS);
     if (!is_aligned(q->address, PAGE_SIZE) ||
         q->address > space_end(&q->domain->space) - VCPU_PAGES * PAGE_SIZE)
         return FAULT(BAD_PARAM, 3);
@@ -97,6 +100,8 @@ static void vcpu_init(struct vcpu *v, const struct request *q)
     v->upcall_vector = CB_GUEST_UPCALL_VECTOR;
     v->xcr0 = 1; /* as after power-up: x87 alone */
     vcpu_set_special(v);
+    if (defends(DEFENCES_GUEST))
+        atomic_fetch_or(&v->hazards, VCPU_HAZARD_GUARD);
     v->page->cpu = q->number;
     v->page->tsc_khz = tsc_khz;
 }
@@ -186,7 +191,7 @@ static status_t vcpu_exit_locked(struct regs *r)
         if (p->cpu != v->ctx.cpu)
             return FAULT(BAD_CPU, 2);
     }
-    slot = &v->exits[class];
+    slot = &v->exits[index_masked(class, CB_EXIT_COUNT)];
     if (slot_used(slot))
         (void)slot_remove(slot); /* a derived portal capability: nothing below it, no tombstone */
     if (source)

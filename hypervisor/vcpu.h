@@ -35,6 +35,7 @@ enum vcpu_nmi { VCPU_NMI_OPEN, VCPU_NMI_BLOCKED, VCPU_NMI_IRET /* the guest is a
 /* vcpu->hazards. */
 #define VCPU_HAZARD_UPCALL 0x1u /* an upcall is to be injected; set by any CPU, cleared by its own */
 #define VCPU_HAZARD_STATE 0x2u  /* its own CPU: something about it is not as at the last entry, or was special then */
+#define VCPU_HAZARD_GUARD 0x4u  /* constant: every entry does what DEFENCES_GUEST says */
 
 struct vcpu {
     struct ctx ctx;               /* first: a ctx of type CB_TYPE_VCPU is a vcpu */

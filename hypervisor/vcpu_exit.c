@@ -33,7 +33,7 @@ static ALWAYS_INLINE void exit_load(struct space_cpu *home)
 {
     if (cpu.home == home)
         return;
-    write_cr3(__atomic_load_n(&home->cr3, __ATOMIC_SEQ_CST));
+    write_cr3(__atomic_load_n(&home->words.kernel, __ATOMIC_SEQ_CST));
     cpu.home = home;
 }
 
@@ -60,7 +60,7 @@ static ALWAYS_INLINE struct thread *exit_idle_handler(const struct portal *p)
 {
     struct thread *t = __atomic_load_n(&p->handler, __ATOMIC_RELAXED);
 
-    return t->ctx.state == CTX_IDLE && !cpu_hazards() && features.fsgsbase ? t : NULL;
+    return t->ctx.state == CTX_IDLE && !cpu_hazards() && cpu_entry_plain ? t : NULL;
 }
 
 /*

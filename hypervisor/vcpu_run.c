@@ -5,6 +5,7 @@
  */
 #include "fpu.h"
 #include "log.h"
+#include "mitigations.h"
 #include "portal.h"
 #include "shadow.h"
 #include "vcpu_enter.h"
@@ -47,6 +48,8 @@ static bool vcpu_prepare(struct vcpu *v)
     v->tag = tlb_enter(&cpu.asids, v->tag_identity, v->shadow ? shadow_refresh(v) : vcpu_generation(v), &v->tag_hint,
                        NULL);
     vcpu_prepare_upcall(v);
+    if (defends(DEFENCES_GUEST))
+        mitigations_enter_guest();
     return true;
 }
 

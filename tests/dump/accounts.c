@@ -89,9 +89,12 @@ static void claim_domain(const struct domain *d)
         claim(a, d->space.root, PAGE_DATA);
         claim_tables(a, dump_at(d->space.root, PAGE_SIZE), d->space.levels);
     }
-    for (u32 i = 0; cpus && i < dump_cpu_count(); i++)
+    for (u32 i = 0; cpus && i < dump_cpu_count(); i++) {
         if (cpus[i].pml4)
             claim_physical(a, cpus[i].pml4);
+        if (cpus[i].user_pml4)
+            claim_physical(a, cpus[i].user_pml4);
+    }
     if (d->io_bitmap) {
         claim(a, d->io_bitmap, PAGE_DATA);
         claim(a, d->io_bitmap_high, PAGE_DATA);

@@ -150,8 +150,8 @@ static void table(const struct space *s, u64 domain, const u64 *entries, unsigne
     }
 }
 
-/* A domain's top-level table on a CPU: the shared parts, and nothing else. */
-static void top_table(const struct thing *t, const u64 *pml4, u32 cpu_id)
+/* A domain's top-level table on a CPU: the shared parts, and nothing else. `user`: where its own part should be, if anywhere. */
+static void top_table(const struct thing *t, const u64 *pml4, u32 cpu_id, u64 user)
 {
     const struct domain *d = (const struct domain *)(const void *)t->obj;
     const u64 *direct_map = dump_at((void *)dump_symbol_address("kpage.c", "direct_pml4", PML4_DIRECT_COUNT * 8),
@@ -166,14 +166,58 @@ static void top_table(const struct thing *t, const u64 *pml4, u32 cpu_id)
             want = dump_cpu(cpu_id) ? dump_cpu(cpu_id)->kernel_pdpt : 0;
         else if (i == PML4_CAPS)
             want = dump_translate((u64)d->caps);
-        else if (i == PML4_USER && !d->guest)
-            want = dump_translate((u64)d->space.root);
+        else if (i == PML4_USER)
+            want = user;
         if (pte_address(pml4[i]) != want)
             bad(AREA, "domain %lx: entry %u of its table for CPU %u is %lx", t->kernel, i, cpu_id, pml4[i]);
         if ((pml4[i] & PTE_U) && i != PML4_USER)
             bad(AREA, "domain %lx: entry %u of its table for CPU %u is open to user mode", t->kernel, i, cpu_id);
     }
     seen("top-level tables", 1);
+}
+
+/*
+ * What of the kernel user mode's own root maps: code of the ways in, descriptor tables, and those of the CPU's pages
+ * that the ways in need. Nothing else, and no page that is another one in the kernel's root.
+ */
+static void kernel_part(const struct thing *t, const u64 *entries, unsigned level, u64 at, u32 cpu_id)
+{
+    u64 text = dump_symbol_address(NULL, "entry_text", 0), text_end = dump_symbol_address(NULL, "entry_text_end", 0);
+    u64 idt = dump_symbol_address(NULL, "cpu_idt", PAGE_SIZE);
+
+    for (u32 i = 0; entries && i < PTE_ENTRIES; i++) {
+        u64 address = at + i * pte_span(level), e = entries[i];
+
+        if (!(e & PTE_P))
+            continue;
+        if (level > 1 && !(e & PTE_LARGE)) {
+            kernel_part(t, dump_physical(pte_address(e), PAGE_SIZE), level - 1, address, cpu_id);
+            continue;
+        }
+        if ((e & (PTE_U | PTE_LARGE)) || !((address >= text && address < text_end) || address == idt ||
+              (address >= CPU_TSS && address < CPU_TSS + 4 * PAGE_SIZE) || address == CPU_ENTRY ||
+              address == CPU_NMI_TOP - PAGE_SIZE || address == CPU_MC_TOP - PAGE_SIZE || address == CPU_DF_TOP - PAGE_SIZE))
+            bad(AREA, "domain %lx: in user mode, CPU %u has %lx mapped by %lx", t->kernel, cpu_id, address, e);
+        if ((e & PTE_W) && (address < CPU_LOCAL || address == CPU_TSS))
+            bad(AREA, "domain %lx: in user mode, CPU %u has %lx mapped for writing", t->kernel, cpu_id, address);
+        seen("kernel pages that user mode's tables map", 1);
+    }
+}
+
+static void user_table(const struct thing *t, const u64 *pml4, u32 cpu_id)
+{
+    const struct domain *d = (const struct domain *)(const void *)t->obj;
+
+    for (u32 i = 0; i < PTE_ENTRIES; i++) {
+        u64 want = i == PML4_USER ? dump_translate((u64)d->space.root) : 0;
+
+        if (i == PML4_KERNEL)
+            want = dump_cpu(cpu_id) ? dump_cpu(cpu_id)->user_pdpt : 0;
+        if (pte_address(pml4[i]) != want || ((pml4[i] & PTE_U) && i != PML4_USER))
+            bad(AREA, "domain %lx: entry %u of its table for user mode on CPU %u is %lx", t->kernel, i, cpu_id, pml4[i]);
+    }
+    kernel_part(t, dump_physical(pte_address(pml4[PML4_KERNEL]), PAGE_SIZE), 3, -pte_span(4), cpu_id); /* the last 512 GiB */
+    seen("top-level tables for user mode", 1);
 }
 
 static void check_domain(const struct thing *t)
@@ -185,9 +229,12 @@ static void check_domain(const struct thing *t)
         table(&d->space, t->kernel, dump_at(d->space.root, PAGE_SIZE), d->space.levels, 0);
     for (u32 i = 0; cpus && d->space.root && i < dump_cpu_count(); i++) {
         const u64 *pml4 = cpus[i].pml4 ? dump_physical(cpus[i].pml4, PAGE_SIZE) : NULL;
+        const u64 *user = cpus[i].user_pml4 ? dump_physical(cpus[i].user_pml4, PAGE_SIZE) : NULL;
 
         if (pml4)
-            top_table(t, pml4, i);
+            top_table(t, pml4, i, d->guest || user ? 0 : dump_translate((u64)d->space.root));
+        if (user)
+            user_table(t, user, i);
     }
     seen("domains", 1);
 }

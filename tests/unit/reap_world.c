@@ -8,10 +8,12 @@
 #include "event.h"
 #include "irq.h"
 #include "kpage.h"
+#include "mitigations.h"
 #include "portal.h"
 #include "random.h"
 #include "reap.h"
 #include "thread.h"
+#include "trap.h"
 #include "vcpu.h"
 #include "virt.h"
 
@@ -28,6 +30,7 @@ static u64 grace_wanted, grace_passed;
 /* ---- The machine ---- */
 
 const struct virt_ops *virt;
+u32 defences;
 
 enum space_format virt_format(void)
 {
@@ -43,6 +46,20 @@ struct cpu *cpu_of(u32 id)
 void kpage_pml4_init(u64 *pml4, u32 cpu_id)
 {
     (void)pml4, (void)cpu_id;
+}
+
+void kpage_user_pml4_init(u64 *pml4, u32 cpu_id)
+{
+    (void)pml4, (void)cpu_id;
+}
+
+void entry_flush_user(u64 user, u64 kernel)
+{
+    (void)user, (void)kernel;
+}
+
+void mitigations_barrier(void)
+{
 }
 
 void io_unload(void)

@@ -16,19 +16,21 @@
 #define PAGES 4u
 #define TAGS 8u
 #define TABLE(context) (((context) + 1ull) << PAGE_SHIFT)
+#define USER_TABLE(context) (((context) + 0x100ull) << PAGE_SHIFT) /* of a second root */
 
 struct context {
     u64 identity, generation;
     u64 page[PAGES];    /* what it maps: 0 nothing, else a number never used twice */
     u32 hint[CPUS];
-    u64 word[CPUS];     /* what a CPU would load without asking */
+    struct tlb_words words[CPUS]; /* what a CPU would load without asking */
 };
 
 struct model_cpu {
     struct tlb_tags tags;
     u32 current;                 /* context */
-    u32 tag;
+    u32 tag, user_tag;
     u64 cached[TAGS][PAGES];     /* by hardware tag */
+    u64 user_cached[TAGS][PAGES]; /* ... less TLB_USER_TAG */
 };
 
 static struct context contexts[CONTEXTS];
@@ -43,7 +45,7 @@ static void model_init(u32 tag_count)
         contexts[i].identity = tlb_identity();
     for (u32 i = 0; i < CONTEXTS; i++) {
         for (u32 cpu_id = 0; cpu_id < CPUS; cpu_id++)
-            contexts[i].word[cpu_id] = TABLE(i);
+            contexts[i].words[cpu_id] = (struct tlb_words){ TABLE(i), USER_TABLE(i) };
     }
     for (u32 i = 0; i < CPUS; i++)
         tlb_init(&cpus[i].tags, tag_count ? 1 : 0, tag_count);
@@ -58,36 +60,58 @@ static void model_load(struct model_cpu *c, u32 context, u32 tag, bool flush)
         memset(c->cached[tag], 0, sizeof(c->cached[tag]));
 }
 
+/* The root for user mode is loaded on the way out. */
+static void model_load_user(struct model_cpu *c, u64 word)
+{
+    u32 tag = (u32)(word & ~TLB_WORD_KEEP & ~TLB_WORD_ADDRESS);
+
+    cr_assert_eq(word & TLB_WORD_ADDRESS, USER_TABLE(c->current));
+    cr_assert(tag == 0 || (tag & TLB_USER_TAG));
+    c->user_tag = tag & ~TLB_USER_TAG;
+    cr_assert_lt(c->user_tag, TAGS);
+    if (!(word & TLB_WORD_KEEP))
+        memset(c->user_cached[c->user_tag], 0, sizeof(c->user_cached[0]));
+}
+
 static void model_enter(u32 cpu_id, u32 context)
 {
     struct model_cpu *c = &cpus[cpu_id];
     struct context *x = &contexts[context];
-    struct tlb_choice choice = tlb_enter(&c->tags, x->identity, x->generation, &x->hint[cpu_id], &x->word[cpu_id]);
+    struct tlb_choice choice = tlb_enter(&c->tags, x->identity, x->generation, &x->hint[cpu_id], &x->words[cpu_id]);
 
     model_load(c, context, choice.tag, choice.flush);
-    if (choice.tag)
-        x->word[cpu_id] = TABLE(context) | choice.tag | TLB_WORD_KEEP;
+    if (choice.tag && choice.flush)
+        memset(c->user_cached[choice.tag], 0, sizeof(c->user_cached[0]));
+    if (choice.tag) {
+        x->words[cpu_id].kernel = TABLE(context) | choice.tag | TLB_WORD_KEEP;
+        x->words[cpu_id].user = USER_TABLE(context) | choice.tag | TLB_USER_TAG | TLB_WORD_KEEP;
+    }
+    model_load_user(c, x->words[cpu_id].user);
 }
 
 /* As entry.S does it. */
 static void model_enter_fast(u32 cpu_id, u32 context)
 {
-    u64 word = contexts[context].word[cpu_id];
+    u64 word = contexts[context].words[cpu_id].kernel;
 
     cr_assert_eq(word & TLB_WORD_ADDRESS, TABLE(context));
     model_load(&cpus[cpu_id], context, (u32)(word & ~TLB_WORD_KEEP & ~TLB_WORD_ADDRESS), !(word & TLB_WORD_KEEP));
+    model_load_user(&cpus[cpu_id], contexts[context].words[cpu_id].user);
 }
 
 /* The CPU touches a page of its current context: through its TLB if that knows the page, else it walks and caches. */
 static void model_access(u32 cpu_id, u32 page)
 {
     struct model_cpu *c = &cpus[cpu_id];
-    u64 *cached = &c->cached[c->tag][page];
+    u64 *cached[] = { &c->cached[c->tag][page], &c->user_cached[c->user_tag][page] };
     u64 now = contexts[c->current].page[page];
 
-    if (!*cached)
-        *cached = now;
-    cr_assert_eq(*cached, now, "CPU %u, context %u, page %u: stale translation", cpu_id, c->current, page);
+    for (unsigned i = 0; i < 2; i++) {
+        if (!*cached[i])
+            *cached[i] = now;
+        cr_assert_eq(*cached[i], now, "CPU %u, context %u, page %u, root %u: stale translation", cpu_id, c->current,
+                     page, i);
+    }
 }
 
 /* Takes a translation away, then does what a grace period does: each CPU looks at its current context's generation. */
@@ -96,7 +120,7 @@ static void model_unmap(u32 context, u32 page)
     contexts[context].page[page] = 0;
     contexts[context].generation++;
     for (u32 i = 0; i < CPUS; i++)
-        contexts[context].word[i] = TABLE(context);
+        contexts[context].words[i] = (struct tlb_words){ TABLE(context), USER_TABLE(context) };
     for (u32 i = 0; i < CPUS; i++)
         model_enter(i, cpus[i].current);
 }
@@ -160,15 +184,17 @@ Test(tlb, a_word_loses_its_tag_with_it)
 {
     struct tlb_tags tags;
     u32 hint = 0, other = 0, third = 0;
-    u64 word = TABLE(0) | 1 | TLB_WORD_KEEP, freed = TABLE(1) | 1 | TLB_WORD_KEEP;
+    struct tlb_words words = { TABLE(0) | 1 | TLB_WORD_KEEP, USER_TABLE(0) | 1 | TLB_USER_TAG | TLB_WORD_KEEP };
+    struct tlb_words freed = { TABLE(1) | 1 | TLB_WORD_KEEP, 0 };
 
     tlb_init(&tags, 1, 1);
-    tlb_enter(&tags, 100, 0, &hint, &word);
+    tlb_enter(&tags, 100, 0, &hint, &words);
     tlb_enter(&tags, 200, 0, &other, &freed);
-    cr_assert_eq(word, TABLE(0));
+    cr_assert_eq(words.kernel, TABLE(0));
+    cr_assert_eq(words.user, USER_TABLE(0));
     tlb_forget(&tags, &freed);
     tlb_enter(&tags, 300, 0, &third, NULL);
-    cr_assert_eq(freed, TABLE(1) | 1 | TLB_WORD_KEEP);
+    cr_assert_eq(freed.kernel, TABLE(1) | 1 | TLB_WORD_KEEP);
 }
 
 Test(tlb, no_tags_always_flush)
