@@ -117,6 +117,12 @@ void fpu_leave(struct ctx *c)
     }
 }
 
+void fpu_was_closed(void)
+{
+    if (cpu_hazards() & HAZARD_FPU)
+        cpu_hazard_over(HAZARD_FPU);
+}
+
 void fpu_forget(struct ctx *c)
 {
     if (cpu.fpu_owner != c)

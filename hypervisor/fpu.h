@@ -19,6 +19,7 @@ extern u64 fpu_features;          /* XCR0 */
 void fpu_init_state(u8 *area);    /* a fresh state */
 void fpu_take(struct ctx *c);     /* c's state into the registers; clears CR0.TS */
 void fpu_leave(struct ctx *c);    /* before user mode: sets CR0.TS unless c owns the registers */
+void fpu_was_closed(void);        /* CR0.TS has been set by an exit from a guest */
 void fpu_forget(struct ctx *c);   /* home CPU: c dies */
 
 #endif

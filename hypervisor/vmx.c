@@ -309,7 +309,7 @@ static void host_setup(void)
     vmcs_write(VMCS_HOST_TR_BASE, CPU_TSS);
     vmcs_write(VMCS_HOST_GDTR_BASE, gdtr.base);
     vmcs_write(VMCS_HOST_IDTR_BASE, idtr.base);
-    vmcs_write(VMCS_HOST_CR0, read_cr0() & ~CR0_TS); /* the guest owns the FPU when it runs: vcpu_run.c */
+    vmcs_write(VMCS_HOST_CR0, read_cr0() | CR0_TS); /* each exit closes the FPU: fpu_was_closed() */
     vmcs_write(VMCS_HOST_CR4, read_cr4());
     vmcs_write(VMCS_HOST_PAT, rdmsr(MSR_PAT));
     vmcs_write(VMCS_HOST_EFER, rdmsr(MSR_EFER));

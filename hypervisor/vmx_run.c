@@ -561,6 +561,8 @@ unsigned vmx_run(struct vcpu *v)
 
     if (x->wrong)
         return vmx_invalid(v, x, x->wrong, 0, 0);
+    if (v->inject & CB_INJECT_VALID)
+        vcpu_set_special(v); /* an upcall, which SVM takes in its stride */
     if (vcpu_is_special(v))
         vmx_prepare(v, x);
     vmx_registers_enter(v, x);
@@ -578,9 +580,10 @@ static NORETURN void vmx_plain_call(struct vcpu *v, struct vmx *x)
     v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
     if (vcpu_hypercall(v)) {
         vmx_step(v->insn_len);
-        if (vcpu_ready(v))
+        if (cpu.current == &v->ctx && vcpu_ready(v))
             vmx_enter(v, true);
     }
+    fpu_was_closed();
     vmx_registers_leave(v, x);
     kernel_exit();
 }
@@ -593,6 +596,7 @@ NORETURN void vmx_exited(struct vcpu *v)
     vcpu_out(v);
     if (vmx_is_plain_call(v, reason))
         vmx_plain_call(v, x);
+    fpu_was_closed();
     vmx_registers_leave(v, x);
     if (vcpu_is_special(v))
         vmx_finish(v, x);
