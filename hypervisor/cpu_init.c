@@ -190,18 +190,26 @@ static void tables_load(void)
                      : "rax", "memory");
 }
 
-void cpu_tables_reload(void)
+void cpu_gdt_reload(void)
 {
-    struct tss_page *p = TSS_PAGE;
-    struct table_register gdtr = { .limit = sizeof(p->gdt) - 1, .base = (u64)(uintptr_t)p->gdt };
+    static const struct table_register gdtr = {
+        .limit = sizeof(TSS_PAGE->gdt) - 1,
+        .base = CPU_TSS + offsetof(struct tss_page, gdt),
+    };
 
-    p->gdt[SEL_TSS / 8] &= ~TSS_BUSY; /* LTR wants it so, and sets it */
-    __asm__ volatile("lgdt %0\n\tltr %w1" : : "m"(gdtr.limit), "r"(SEL_TSS), "m"(gdtr) : "memory");
+    __asm__ volatile("lgdt %0" : : "m"(gdtr.limit), "m"(gdtr));
 }
 
 void cpu_set_io_bitmap(bool valid)
 {
-    TSS_PAGE->tss.bitmap = valid ? TSS_BITMAP : TSS_NO_BITMAP;
+    struct tss_page *p = TSS_PAGE;
+
+    p->tss.bitmap = valid ? TSS_BITMAP : TSS_NO_BITMAP;
+    if (!valid)
+        return;
+    /* An exit from a guest on VT-x leaves a limit before the bitmap (SDM 3C, 28.5.2). */
+    p->gdt[SEL_TSS / 8] &= ~TSS_BUSY; /* LTR wants it so, and sets it */
+    __asm__ volatile("ltr %w0" : : "r"(SEL_TSS) : "memory");
 }
 
 /* ---- Control registers ---- */

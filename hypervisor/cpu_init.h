@@ -31,9 +31,9 @@ void cpu_probe(void);
 /* This CPU, its page tables loaded: sets up everything. False: it lacks what the boot CPU has. */
 bool cpu_init(void);
 
-/* This CPU, after a guest has used them: the registers of SYSCALL; the limits of GDT and TSS. */
+/* This CPU, after a guest has used them: the registers of SYSCALL; the limit of the GDT. */
 void cpu_syscall_init(void);
-void cpu_tables_reload(void);
+void cpu_gdt_reload(void);
 
 /* This CPU: makes the I/O bitmap behind the TSS valid or not. */
 void cpu_set_io_bitmap(bool valid);

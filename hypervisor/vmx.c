@@ -230,10 +230,13 @@ static bool vmx_cpu_init(void)
     return true;
 }
 
-/* An exit has set the limits of GDTR and task register to its own ideas (28.5.2), and left the registers of SYSCALL. */
+/*
+ * An exit has set the limits of GDTR and task register to its own ideas (28.5.2), and left the registers of SYSCALL. The
+ * task register matters for I/O bitmaps alone: cpu_set_io_bitmap().
+ */
 static void vmx_leave(void)
 {
-    cpu_tables_reload();
+    cpu_gdt_reload();
     cpu_syscall_init();
     vmx_cpu()->syscall = NULL;
     cpu.guest_left = false;

@@ -79,8 +79,8 @@ struct vmx {
 struct vmx_cpu {
     u8 vmxon[PAGE_SIZE];    /* the processor's own */
     struct vmx *current;    /* whose VMCS is loaded */
-    struct vmx *syscall;    /* whose STAR, LSTAR, CSTAR and FMASK are in the registers; NULL: the host's */
-    struct vmx *gs_base;    /* whose kernel GS base is; the host does not use it */
+    struct vmx *syscall;    /* whose STAR, LSTAR and FMASK are in the registers; NULL: the host's */
+    struct vmx *gs_base;    /* whose kernel GS base and CSTAR are; the host does not use them */
     struct tlb_tags epts;   /* extended page tables that this CPU may remember parts of */
 };
 

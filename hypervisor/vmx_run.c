@@ -126,7 +126,6 @@ static void vmx_msrs_enter(struct vmx *x)
     if (c->syscall != x) {
         wrmsr(MSR_STAR, x->star);
         wrmsr(MSR_LSTAR, x->lstar);
-        wrmsr(MSR_CSTAR, x->cstar);
         wrmsr(MSR_FMASK, x->fmask);
         c->syscall = x;
     }
@@ -134,6 +133,7 @@ static void vmx_msrs_enter(struct vmx *x)
         if (c->gs_base)
             c->gs_base->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
         wrmsr(MSR_KERNEL_GS_BASE, x->kernel_gs_base);
+        wrmsr(MSR_CSTAR, x->cstar);
         c->gs_base = x;
     }
     cpu.guest_left = true;
@@ -171,7 +171,7 @@ static void vmx_prepare(struct vcpu *v, struct vmx *x)
     vmx_flush(v, x);
     vmx_inject(v);
     vmx_dr_enter(x);
-    if (x->launched && !v->want_window && !v->injected && v->nmi == VCPU_NMI_OPEN && !x->dr_live)
+    if (x->launched && !v->want_window && !(v->injected & INJECT_TYPE) && v->nmi == VCPU_NMI_OPEN && !x->dr_live)
         atomic_fetch_and_explicit(&v->hazards, ~VCPU_HAZARD_STATE, memory_order_relaxed);
 }
 
@@ -195,14 +195,14 @@ static void vmx_registers_enter(const struct vcpu *v, struct vmx *x)
     vmx_msrs_enter(x);
     if (read_cr2() != x->cr2)
         write_cr2(x->cr2);
-    if (features.xsave && v->xcr0 != fpu_features)
+    if (v->xcr0 != fpu_features && features.xsave)
         xsetbv(v->xcr0);
 }
 
 static void vmx_registers_leave(const struct vcpu *v, struct vmx *x)
 {
     x->cr2 = read_cr2();
-    if (features.xsave && v->xcr0 != fpu_features)
+    if (v->xcr0 != fpu_features && features.xsave)
         xsetbv(fpu_features);
 }
 
@@ -480,11 +480,14 @@ static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
     }
 }
 
-/* Exits that are not caused by an instruction: those do not have its length (28.2.5). */
+/* Exits that are caused by an instruction have its length (28.2.5): reasons 9 to 32, MWAIT, MONITOR, 50 to 63 but for the timer. */
+#define REASONS_WITH_LENGTH                                                                            \
+    ((0x1ffffffffull & ~0x1ffull) | 1ull << VMCS_REASON_MWAIT | 1ull << VMCS_REASON_MONITOR |           \
+     (~0ull << VMCS_REASON_INVEPT & ~(1ull << VMCS_REASON_TIMER)))
+
 static bool vmx_has_length(u32 reason)
 {
-    return (reason >= VMCS_REASON_TASK_SWITCH && reason <= VMCS_REASON_WRMSR) || reason == VMCS_REASON_MWAIT ||
-           reason == VMCS_REASON_MONITOR || (reason >= VMCS_REASON_INVEPT && reason != VMCS_REASON_TIMER);
+    return reason < 64 && (REASONS_WITH_LENGTH >> reason & 1);
 }
 
 static unsigned vmx_cpuid(struct vcpu *v, const struct vmx *x)
@@ -507,10 +510,8 @@ static unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason)
     case VMCS_REASON_HLT: return CB_EXIT_HLT;
     case VMCS_REASON_WINDOW: return CB_EXIT_WINDOW;
     case VMCS_REASON_EPT_VIOLATION: return vmx_memory(v);
-    case VMCS_REASON_IO: return vmx_io(v);
     case VMCS_REASON_RDMSR: return CB_EXIT_RDMSR;
     case VMCS_REASON_WRMSR: return vmx_wrmsr(v, x);
-    case VMCS_REASON_CPUID: return vmx_cpuid(v, x);
     case VMCS_REASON_CR: return vmx_cr(v, x);
     default: return vmx_rare_exit(v, x, reason);
     }
@@ -565,6 +566,8 @@ unsigned vmx_run(struct vcpu *v)
         vcpu_set_special(v); /* an upcall, which SVM takes in its stride */
     if (vcpu_is_special(v))
         vmx_prepare(v, x);
+    else if (v->inject)
+        vmx_inject(v);
     vmx_registers_enter(v, x);
     vmx_enter(v, x->launched);
 }
@@ -578,6 +581,10 @@ static bool vmx_is_plain_call(const struct vcpu *v, u32 reason)
 static NORETURN void vmx_plain_call(struct vcpu *v, struct vmx *x)
 {
     v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
+    if ((u32)v->ctx.regs.rdi == CB_CALL_call) {
+        vmx_registers_leave(v, x);
+        vcpu_left_to_call(v);
+    }
     if (vcpu_hypercall(v)) {
         vmx_step(v->insn_len);
         if (cpu.current == &v->ctx && vcpu_ready(v))
@@ -600,6 +607,11 @@ NORETURN void vmx_exited(struct vcpu *v)
     vmx_registers_leave(v, x);
     if (vcpu_is_special(v))
         vmx_finish(v, x);
+    if (reason == VMCS_REASON_CPUID || reason == VMCS_REASON_IO) {
+        x->launched = true;
+        v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
+        vcpu_left_to_vmm(v, reason == VMCS_REASON_IO ? vmx_io(v) : vmx_cpuid(v, x));
+    }
     v->insn_len = 0;
     v->qual[0] = v->qual[1] = 0;
     if (reason & VMCS_REASON_FAILED_ENTRY)
