@@ -160,7 +160,8 @@ unsigned shadow_page_fault(struct vcpu *v, u64 linear, u32 error, u64 *cr2)
 {
     u32 access = error & (PF_WRITE | PF_USER | PF_EXEC | PF_AC);
     const struct paging *p = &v->shadow->guest;
-    const struct shadow_fill f = { .linear = linear, .user = access & PF_USER, .write = access & PF_WRITE,
+    /* Outside of long mode, only hostile segments reach further than 4 GiB; the hardware's tables do not. */
+    const struct shadow_fill f = { .linear = paging_long(p) ? linear : (u32)linear, .user = access & PF_USER, .write = access & PF_WRITE,
                                    .smep = p->cr4 & CR4_SMEP };
     struct walk w;
 

@@ -75,12 +75,19 @@ void shadow_cr_set(struct paging *p, struct shadow_table *t, const struct paging
         shadow_table_drop_all(t);
 }
 
+bool shadow_cr_valid(const struct paging *p)
+{
+    return !paging_long(p) || (p->cr4 & CR4_PAE);
+}
+
 struct paging shadow_cr_hardware(const struct paging *p)
 {
     struct paging hw = *p;
 
     hw.cr0 |= CR0_PG | CR0_WP;
-    hw.cr4 = (hw.cr4 & shadow_cr4_bits) | CR4_PAE;
+    hw.cr4 |= CR4_PAE;
+    if (!(p->cr0 & CR0_PG)) /* all pages are everybody's */
+        hw.cr4 &= ~(CR4_SMEP | CR4_SMAP);
     hw.efer = (hw.efer & ~(EFER_LME | EFER_LMA)) | EFER_NXE | (paging_long(p) ? EFER_LME | EFER_LMA : 0);
     return hw;
 }

@@ -19,7 +19,10 @@ bool shadow_cr_write(struct paging *p, struct shadow_table *t, u32 number, u64 v
 /* From outside. */
 void shadow_cr_set(struct paging *p, struct shadow_table *t, const struct paging *to);
 
-/* What the hardware gets, but for CR3. */
+/* Would the hardware run that, as far as it does not see it any more in what follows? */
+bool shadow_cr_valid(const struct paging *p);
+
+/* What the hardware gets, but for CR3. Bits that it does not know are left for it to refuse. */
 struct paging shadow_cr_hardware(const struct paging *p);
 
 #endif

@@ -375,7 +375,7 @@ unsigned svm_run(struct vcpu *v)
 {
     struct vmcb *vmcb = svm_vmcb(v);
 
-    if (svm_refused(vmcb)) {
+    if (svm_refused(vmcb) || (v->shadow && !svm_shadow_enter(v, vmcb))) {
         vmcb->exit_code = VMEXIT_INVALID;
         v->insn_len = 0;
         return svm_invalid(v, vmcb);
@@ -384,8 +384,6 @@ unsigned svm_run(struct vcpu *v)
         svm_prepare(v, vmcb);
     else if (v->inject)
         svm_inject(v, vmcb);
-    if (v->shadow)
-        svm_shadow_enter(v, vmcb);
     svm_xcr0_enter(v);
     svm_go_on(v, vmcb);
 }

@@ -70,7 +70,7 @@ void svm_shadow_get(const struct vcpu *v, u32 groups, struct cb_state *out)
         out->efer = p->efer;
 }
 
-void svm_shadow_enter(const struct vcpu *v, struct vmcb *vmcb)
+bool svm_shadow_enter(const struct vcpu *v, struct vmcb *vmcb)
 {
     u64 root = shadow_root(v->shadow);
 
@@ -78,6 +78,7 @@ void svm_shadow_enter(const struct vcpu *v, struct vmcb *vmcb)
         vmcb->cr3 = root;
         vmcb->clean &= ~VMCB_CLEAN_CR;
     }
+    return shadow_cr_valid(&v->shadow->guest);
 }
 
 unsigned svm_shadow_fault(struct vcpu *v, struct vmcb *vmcb)

@@ -51,6 +51,16 @@ Test(shadow, linux_on_svm_with_2_cpus)
     linux_runs(&m, "nproc\r\n2\r\n", DISK_FILES_MIN);
 }
 
+/* What exits tell, in real mode, protected mode and long mode, is the same as with second-level tables. */
+Test(shadow, exits_on_svm)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "shadow-exits-svm", ISO("exittest"), (const char *const[]){SVM, NULL});
+    machine_expect(&m, " passed, 0 failed", 300);
+    machine_expect_end(&m, 0, 60);
+}
+
 /* Several guests, whose vCPUs share CPUs, and one that dies of a triple fault. */
 Test(shadow, tiny_guests_on_svm)
 {

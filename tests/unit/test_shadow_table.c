@@ -266,8 +266,11 @@ Test(shadow_cr, the_hardware_pages_in_any_case)
     p = native;
     hw = shadow_cr_hardware(&p);
     cr_assert(!memcmp(&p, &hw, sizeof(p)));
-    p.cr4 |= CR4_PCIDE; /* from outside */
-    cr_assert_eq(shadow_cr_hardware(&p).cr4, CR4_PAE | CR4_PGE);
+    cr_assert(shadow_cr_valid(&p));
+    p.cr4 &= ~CR4_PAE;
+    cr_assert_not(shadow_cr_valid(&p));
+    p = (struct paging){ .cr0 = CR0_PE, .cr4 = CR4_SMEP | CR4_SMAP };
+    cr_assert_eq(shadow_cr_hardware(&p).cr4, CR4_PAE, "what is everybody's would be forbidden to the kernel");
 }
 
 Test(shadow_cr, what_ends_with_which_write)
