@@ -425,7 +425,7 @@ NORETURN void svm_exited(struct vcpu *v)
         }
         if (vcpu_hypercall(v)) {
             svm_skip(v, v->insn_len);
-            if (cpu.current == &v->ctx && vcpu_ready(v))
+            if (vcpu_ready(v))
                 svm_go_on(v, vmcb);
         }
         svm_leave(v);

@@ -6,7 +6,7 @@
  *     v->insn_len is set
  *     if (vcpu_hypercall(v)) {
  *         skip the instruction
- *         if (cpu.current is v's && vcpu_ready(v))
+ *         if (vcpu_ready(v))
  *             enter the guest, without a look at anything but the general registers
  *     }
  *     kernel_exit();
@@ -58,15 +58,29 @@ static inline bool vcpu_tag_holds(const struct vcpu *v)
 }
 
 /*
- * The current context: true: the guest goes on as it was left, nothing needs to be looked at, and the entry has been
- * announced. Whoever sets a hazard or asks for a flush after this has seen VCPU_INSIDE, and its interrupt ends guest mode.
+ * Announces the entry of the current context. Whoever sets a hazard or asks for a flush after this has seen VCPU_INSIDE,
+ * and its interrupt ends guest mode.
  */
-static inline bool vcpu_ready(struct vcpu *v)
+static inline void vcpu_announce(struct vcpu *v)
 {
     atomic_store(&v->mode, VCPU_INSIDE);
     atomic_store_explicit(&v->entered, atomic_load(&vcpu_flush_clock), memory_order_relaxed);
-    if (!((cpu_hazards() & HAZARD_EXIT) | atomic_load_explicit(&v->hazards, memory_order_relaxed)) &&
-        vcpu_tag_holds(v))
+}
+
+/* Announced: does the guest go on as it was left, with nothing to be looked at first? */
+static inline bool vcpu_is_quiet(const struct vcpu *v)
+{
+    return !((cpu_hazards() & HAZARD_EXIT) | atomic_load_explicit(&v->hazards, memory_order_relaxed)) &&
+           vcpu_tag_holds(v);
+}
+
+/* True: `v` is still what runs, it goes on as it was left, and its entry has been announced. */
+static inline bool vcpu_ready(struct vcpu *v)
+{
+    if (cpu.current != &v->ctx)
+        return false; /* `mode` may be another one by now */
+    vcpu_announce(v);
+    if (vcpu_is_quiet(v))
         return true;
     vcpu_out(v);
     return false;

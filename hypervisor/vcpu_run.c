@@ -12,8 +12,9 @@
 #include "virt.h"
 
 /*
- * What the next entry injects, unless something is in the queue already: the upcall, now or when an interrupt can
- * be taken.
+ * What the next entry injects, unless something is in the queue already: the upcall, now or when an interrupt can be
+ * taken. The guest may have looked by itself: then nothing is due. The hazard goes first, since somebody may raise it
+ * again in between, and interrupts then.
  */
 static void vcpu_prepare_upcall(struct vcpu *v)
 {
@@ -22,32 +23,30 @@ static void vcpu_prepare_upcall(struct vcpu *v)
         return;
     if ((v->inject & CB_INJECT_VALID) || !virt->interruptible(v)) {
         v->want_window = true;
-    } else if (vcpu_upcall_due(v)) {
-        atomic_fetch_and(&v->hazards, ~VCPU_HAZARD_UPCALL);
-        v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector;
-        v->counters[CB_VCPU_COUNTER_UPCALL]++;
+        return;
     }
+    atomic_fetch_and(&v->hazards, ~VCPU_HAZARD_UPCALL);
+    if (!__atomic_load_n(&v->page->upcall, __ATOMIC_SEQ_CST))
+        return;
+    v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector;
+    v->counters[CB_VCPU_COUNTER_UPCALL]++;
 }
 
-/* Announces an entry that is not like the last one, and makes it ready. False: something else must be done first. */
+/* An entry, announced, that is not like the last one. False: something else must be done first. */
 static bool vcpu_prepare(struct vcpu *v)
 {
-    atomic_store(&v->mode, VCPU_INSIDE);
-    atomic_store_explicit(&v->entered, atomic_load(&vcpu_flush_clock), memory_order_relaxed);
-    if (atomic_load(&cpu.hazards) & HAZARD_EXIT) {
+    if (cpu_hazards() & HAZARD_EXIT) {
         vcpu_out(v);
         return false;
     }
-    if (atomic_load_explicit(&v->hazards, memory_order_relaxed) == VCPU_HAZARD_UPCALL && vcpu_tag_holds(v)) {
-        vcpu_prepare_upcall(v);
-        if (v->want_window)
-            vcpu_set_special(v);
-        return true;
+    if (vcpu_is_special(v) || !vcpu_tag_holds(v)) {
+        vcpu_set_special(v);
+        v->tag = tlb_enter(&cpu.asids, v->tag_identity, v->shadow ? shadow_refresh(v) : vcpu_generation(v), &v->tag_hint,
+                           NULL);
     }
-    vcpu_set_special(v);
-    v->tag = tlb_enter(&cpu.asids, v->tag_identity, v->shadow ? shadow_refresh(v) : vcpu_generation(v), &v->tag_hint,
-                       NULL);
     vcpu_prepare_upcall(v);
+    if (v->want_window)
+        vcpu_set_special(v);
     if (defends(DEFENCES_GUEST))
         mitigations_enter_guest();
     return true;
@@ -122,7 +121,8 @@ void vcpu_run(struct vcpu *v)
 
     if (vcpu_is_special(v) && vcpu_do_first(v))
         return;
-    if (!vcpu_ready(v) && !vcpu_prepare(v))
+    vcpu_announce(v);
+    if (!vcpu_is_quiet(v) && !vcpu_prepare(v))
         return;
     if (cpu.fpu_owner != &v->ctx) /* the guest's CR0 decides whether it is open to it */
         fpu_take(&v->ctx);

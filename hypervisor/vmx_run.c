@@ -562,8 +562,6 @@ unsigned vmx_run(struct vcpu *v)
 
     if (x->wrong)
         return vmx_invalid(v, x, x->wrong, 0, 0);
-    if (v->inject & CB_INJECT_VALID)
-        vcpu_set_special(v); /* an upcall, which SVM takes in its stride */
     if (vcpu_is_special(v))
         vmx_prepare(v, x);
     else if (v->inject)
@@ -587,7 +585,7 @@ static NORETURN void vmx_plain_call(struct vcpu *v, struct vmx *x)
     }
     if (vcpu_hypercall(v)) {
         vmx_step(v->insn_len);
-        if (cpu.current == &v->ctx && vcpu_ready(v))
+        if (vcpu_ready(v))
             vmx_enter(v, true);
     }
     fpu_was_closed();
