@@ -198,7 +198,6 @@ static void measure_event(const char *name, const char *link)
     }
     struct bench_rounds rounds = {
         .word = CB_CALL_WORD(CB_CALL_signal, 0, grant_cell(node, "corbel,signal")),
-        .word2 = CB_CALL_WORD(CB_CALL_halt, CB_HALT_ENABLE, 0),
     };
 
     upcall_word = grant_cell(node, "corbel,port") / 64;

@@ -65,20 +65,19 @@ rounds_function round_port
     round_end
 rounds_end
 
-/* Signals an event (word) and halts (word2) until the answer has come; arg1 counts answers. */
+/* Signals an event (word), and stays awake until the answer has come; arg1 counts answers. */
 rounds_function round_event
     incq ROUNDS_ARG1(%rbp)
     mov ROUNDS_WORD(%rbp), %rdi
     round_begin
     hypercall
     or %rax, ROUNDS_FAILED(%rbp)
-4:  mov ROUNDS_WORD2(%rbp), %rdi
-    hypercall
-    cli
-    or %rax, ROUNDS_FAILED(%rbp)
+    sti
+4:  pause
     mov upcall_count(%rip), %rcx
     cmp ROUNDS_ARG1(%rbp), %rcx
     jb 4b /* an upcall may have brought nothing */
+    cli
     round_end
     mov upcall_count(%rip), %rax
     sub ROUNDS_ARG1(%rbp), %rax
