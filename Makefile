@@ -308,6 +308,8 @@ SYSTEM_SRC := \
 	tests/system/ipcbench.c \
 	tests/system/load.c \
 	tests/system/machine.c \
+	tests/system/mitigations.c \
+	tests/system/monitor.c \
 	tests/system/many.c \
 	tests/system/native.c \
 	tests/system/one.c \
@@ -565,7 +567,8 @@ run: run-machine ## Linux on Corbel on QEMU (EMULATOR=bochs: on Bochs), the term
 # ---- System tests --------------------------------------------------------------------------------------------
 
 SYSTEM := $(B)/tests/system/test
-SYSTEM_NEEDS := $(SYSTEM) $(CHECK_DUMP) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso $(B)/iso/noroot.iso
+SYSTEM_NEEDS := $(SYSTEM) $(CHECK_DUMP) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso $(B)/iso/noroot.iso \
+	$(patsubst %,$(B)/iso/%-mitigations.iso,calltest race run)
 
 $(B)/tests/system/%.o: tests/system/%.c Makefile
 	@mkdir -p $(@D)

@@ -5,8 +5,8 @@
  * checked in it (tests/dump/). SEED in the environment repeats a run's random numbers.
  */
 
-#define _GNU_SOURCE
 #include "machine.h"
+#include "monitor.h"
 
 #include <criterion/criterion.h>
 #include <stdint.h>
@@ -14,38 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MEMORY 0x10000000 /* bytes: -m 256M */
-#define MONITOR BUILD "/logs/race.monitor"
-#define SEED_TEXT "seed=0x0000000000000000" /* in boot/race.dts */
+#define SEED_TEXT "seed=0x0000000000000000" /* in boot/race.dts; written over in a copy of the ISO */
 #define STILL_SECONDS 30
-
-/* ---- The seed, written over that in a copy of the ISO ---- */
-
-static void copy_iso(const char *from, const char *to, uint64_t seed)
-{
-    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
-    static char text[sizeof(SEED_TEXT)];
-    size_t size;
-    char *data, *at;
-
-    cr_assert(in && out && !fseek(in, 0, SEEK_END));
-    size = (size_t)ftell(in);
-    data = malloc(size);
-    rewind(in);
-    cr_assert(data && fread(data, 1, size, in) == size);
-    at = memmem(data, size, SEED_TEXT, strlen(SEED_TEXT));
-    cr_assert(at, "the manifest in %s has no %s", from, SEED_TEXT);
-    snprintf(text, sizeof(text), "seed=0x%016llx", (unsigned long long)seed);
-    memcpy(at, text, strlen(SEED_TEXT));
-    cr_assert(fwrite(data, 1, size, out) == size && !fclose(out));
-    fclose(in);
-    free(data);
-}
 
 static uint64_t choose_seed(void)
 {
@@ -56,45 +30,6 @@ static uint64_t choose_seed(void)
         cr_assert_eq(getrandom(&seed, sizeof(seed), 0), (ssize_t)sizeof(seed));
     fprintf(stderr, "race: SEED=0x%llx\n", (unsigned long long)seed);
     return seed;
-}
-
-/* ---- QEMU's monitor ---- */
-
-static FILE *monitor_open(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = MONITOR};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    FILE *monitor;
-
-    cr_assert(fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address)), "no monitor");
-    monitor = fdopen(fd, "r+");
-    cr_assert(monitor);
-    setvbuf(monitor, NULL, _IONBF, 0);
-    return monitor;
-}
-
-/* What the monitor says before its prompt. Valid until the next call. */
-static const char *monitor_read(FILE *monitor)
-{
-    static char text[65536];
-    static const char prompt[] = "(qemu) ";
-    size_t length = 0;
-    int c;
-
-    while (length < sizeof(text) - 1 && (c = fgetc(monitor)) != EOF) {
-        text[length++] = (char)c;
-        text[length] = 0;
-        if (length >= strlen(prompt) && !strcmp(text + length - strlen(prompt), prompt))
-            return text;
-    }
-    cr_assert_fail("the monitor has gone");
-    return NULL;
-}
-
-static const char *monitor_do(FILE *monitor, const char *command)
-{
-    fprintf(monitor, "%s\n", command);
-    return monitor_read(monitor);
 }
 
 /* Stops the machine at a moment when both CPUs idle. */
@@ -134,23 +69,22 @@ static const char *check(const char *options, const char *dump)
     return output;
 }
 
-static void check_dump(FILE *monitor, const char *name, const char *const needs[])
+static void check_dump(FILE *monitor, const char *path, const char *const needs[])
 {
-    char path[256], command[512], text[128];
+    char command[512], text[128];
     const char *output;
 
     stop_idle(monitor);
-    snprintf(path, sizeof(path), BUILD "/logs/%s.dump", name);
     snprintf(command, sizeof(command), "pmemsave 0 %d %s", MEMORY, path);
     monitor_do(monitor, command);
     output = check("-q", path);
-    fprintf(stderr, "%s:\n%s", name, output);
+    fprintf(stderr, "%s:\n%s", path, output);
     for (; *needs; needs++) {
         const char *at;
 
         snprintf(text, sizeof(text), "checked %s: ", *needs);
         at = strstr(output, text);
-        cr_assert(at && strtoul(at + strlen(text), NULL, 10) > 0, "%s: there were no %s to check", name, *needs);
+        cr_assert(at && strtoul(at + strlen(text), NULL, 10) > 0, "%s: there were no %s to check", path, *needs);
     }
 }
 
@@ -171,29 +105,50 @@ static const char *const at_rest[] = {
     "contexts in a call to another CPU", "scheduling contexts", "parked scheduling contexts", "timers", "CPUs", NULL,
 };
 
-Test(race, random_operations)
+static const char *const without_roots[] = {"domains", NULL};
+static const char *const with_roots[] = {"top-level tables for user mode", "kernel pages that user mode's tables map", NULL};
+
+/* On the ISO of that name; what else must have been there at rest. */
+static void race(const char *name, const char *const more[])
 {
-    const char *const options[] = {"-m", "256M", "-monitor", "unix:" MONITOR ",server=on,wait=off", NULL};
+    char seed[sizeof(SEED_TEXT)], iso[128], built[128], socket[128], monitor_option[192], dump[128];
+    const char *const options[] = {"-m", "256M", "-monitor", monitor_option, NULL};
     struct machine m;
     FILE *monitor;
 
+    snprintf(seed, sizeof(seed), "seed=0x%016llx", (unsigned long long)choose_seed());
+    snprintf(built, sizeof(built), BUILD "/iso/%s.iso", name);
+    snprintf(iso, sizeof(iso), BUILD "/logs/%s.iso", name);
+    snprintf(dump, sizeof(dump), BUILD "/logs/%s.dump", name);
+    snprintf(socket, sizeof(socket), BUILD "/logs/%s.monitor", name);
+    snprintf(monitor_option, sizeof(monitor_option), "unix:%s,server=on,wait=off", socket);
     setenv("ACCEL", "tcg,thread=multi", 1);
-    copy_iso(ISO("race"), BUILD "/logs/race.iso", choose_seed());
-    machine_start_qemu(&m, "race", BUILD "/logs/race.iso", options);
+    iso_copy(built, iso, SEED_TEXT, seed);
+    machine_start_qemu(&m, name, iso, options);
     machine_expect(&m, "race: all keep still", 300);
-    monitor = monitor_open();
-    monitor_read(monitor);
-    check_dump(monitor, "race-rest", at_rest);
-    fprintf(stderr, "%s", check("-s", BUILD "/logs/race-rest.dump"));
+    monitor = monitor_open(socket);
+    check_dump(monitor, dump, at_rest);
+    check_dump(monitor, dump, more);
+    fprintf(stderr, "%s", check("-s", dump));
     monitor_do(monitor, "cont");
     machine_send(&m, "x");
     machine_expect(&m, "race: ok", 120);
     check_log(&m);
-    check_dump(monitor, "race-end", (const char *const[]){"capabilities", "accounts", "free pages of kernel memory", NULL});
+    check_dump(monitor, dump, (const char *const[]){"capabilities", "accounts", "free pages of kernel memory", NULL});
     monitor_do(monitor, "cont");
     machine_send(&m, "x");
     machine_expect_end(&m, 0, 60);
     fclose(monitor);
-    unlink(BUILD "/logs/race-rest.dump");
-    unlink(BUILD "/logs/race-end.dump");
+    unlink(dump);
+}
+
+Test(race, random_operations)
+{
+    race("race", without_roots);
+}
+
+/* With page tables of its own for user mode, and all other defences that the emulator can execute. */
+Test(race, random_operations_mitigated)
+{
+    race("race-mitigations", with_roots);
 }
