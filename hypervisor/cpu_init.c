@@ -262,6 +262,8 @@ bool cpu_init(void)
     if (cpu.id == 0)
         idt_make();
     cpu_entry_plain = features.fsgsbase && !defends(DEFENCES_ENTRY);
+    if (!features.fsgsbase)
+        cpu_hazard(HAZARD_BASES);
     tables_load();
     registers_set();
     list_init(&cpu.grace_waiters); /* here, not in kpage.c: lists point to themselves, and only this CPU uses them */

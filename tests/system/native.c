@@ -83,6 +83,17 @@ Test(native, bochs_1_cpu)
     machine_stop(&m);
 }
 
+/* A processor without FSGSBASE, XSAVE, PCID and x2APIC: what is done in assembly elsewhere is done in C. */
+Test(native, bochs_with_an_old_cpu)
+{
+    struct machine m;
+
+    setenv("MODEL", "core2_penryn_t9600", 1);
+    machine_start_bochs(&m, "native-bochs-old", ISO("calltest"), 1);
+    passes(&m, 600);
+    machine_stop(&m);
+}
+
 Test(native, bochs_2_cpus)
 {
     struct machine m;
