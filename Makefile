@@ -92,6 +92,7 @@ HYPERVISOR_SRC := \
 	hypervisor/virt.c \
 	hypervisor/vmx.c \
 	hypervisor/vmx_entry.S \
+	hypervisor/vmx_exit.c \
 	hypervisor/vmx_reason.c \
 	hypervisor/vmx_run.c \
 	hypervisor/vmx_state.c \

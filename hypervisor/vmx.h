@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* VT-x between vmx.c, vmx_run.c, vmx_state.c, vmx_reason.c and vmx_entry.S. SDM 3C, chapters 24 to 31. */
+/* VT-x between vmx.c, vmx_run.c, vmx_exit.c, vmx_state.c, vmx_reason.c and vmx_entry.S. SDM 3C, chapters 24 to 31. */
 #ifndef VMX_H
 #define VMX_H
 
@@ -37,6 +37,11 @@
 #define VMX_CR4_VMXE (1ull << 13)
 /* SMAP SMEP OSXSAVE PCIDE FSGSBASE UMIP OSXMMEXCPT OSFXSR PCE PGE PAE PSE DE TSD PVI VME: what CPUID can offer */
 #define VMX_CR4_OWNED 0x370fbfull
+
+#define VMX_INJECT_TYPE 0x700u /* of CB_INJECT_*, and of VMCS_ENTRY_EVENT */
+#define VMX_INJECT_MASK (VMX_INJECT_TYPE | 0xffu | CB_INJECT_ERROR | CB_INJECT_VALID)
+#define VMX_RIGHTS_DPL(rights) ((u32)(rights) >> 5 & 3u)
+#define VMX_MSR_CSTAR 0xc0000083u
 
 #define VMX_DR7_ENABLED 0xffull /* L0 to G3 */
 #define VMX_DR7_GD (1ull << 13)
@@ -113,6 +118,10 @@ void vmx_skip(struct vcpu *v, u32 bytes);
 bool vmx_interruptible(const struct vcpu *v);
 void vmx_enable_interrupts(struct vcpu *v);
 void vmx_controls(struct vmx *x, u32 primary);
+
+unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason);         /* vmx_exit.c: all exits, and two of them */
+unsigned vmx_cpuid(struct vcpu *v, const struct vmx *x);
+unsigned vmx_io(struct vcpu *v);
 
 void vmx_reset(struct vmx *x);                                        /* vmx_state.c: the power-up state */
 u64 vmx_cr4(const struct vmx *x);                /* as the guest sees it; its VMCS is loaded */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* VT-x: into the guest and back, and what the exits mean. SDM 3C, chapters 26 to 28. */
+/* VT-x: into the guest and back. SDM 3C, chapters 26 and 27. */
 #include <corbel/state.h>
 
 #include "cpu_init.h"
@@ -10,14 +10,6 @@
 #include "virt.h"
 #include "vmx.h"
 #include "x86.h"
-
-#define INJECT_TYPE 0x700u /* of CB_INJECT_*, and of VMCS_ENTRY_EVENT */
-#define INJECT_MASK (INJECT_TYPE | 0xffu | CB_INJECT_ERROR | CB_INJECT_VALID)
-#define RIGHTS_DPL(rights) ((u32)(rights) >> 5 & 3u)
-#define MSR_CSTAR 0xc0000083u
-#define DR6_HITS 0xfull /* B0 to B3 */
-#define DR6_STEP (1ull << 14)
-#define DR6_CAUSES 0x600full
 
 static void vmx_step(u32 bytes)
 {
@@ -53,15 +45,6 @@ void vmx_controls(struct vmx *x, u32 primary)
         vmcs_write(VMCS_CONTROLS, primary);
         x->primary = primary;
     }
-}
-
-static void vmx_block_nmi(struct vcpu *v, bool blocked)
-{
-    u64 now = vmcs_read(VMCS_INTERRUPTIBILITY) & ~(u64)VMCS_BLOCKED_NMI;
-
-    v->nmi = blocked ? VCPU_NMI_BLOCKED : VCPU_NMI_OPEN;
-    vcpu_set_special(v);
-    vmcs_write(VMCS_INTERRUPTIBILITY, now | (blocked ? VMCS_BLOCKED_NMI : 0));
 }
 
 /* ---- Before and after ---- */
@@ -133,7 +116,7 @@ static void vmx_msrs_enter(struct vmx *x)
         if (c->gs_base)
             c->gs_base->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
         wrmsr(MSR_KERNEL_GS_BASE, x->kernel_gs_base);
-        wrmsr(MSR_CSTAR, x->cstar);
+        wrmsr(VMX_MSR_CSTAR, x->cstar);
         c->gs_base = x;
     }
     cpu.guest_left = true;
@@ -147,10 +130,10 @@ static void vmx_inject(struct vcpu *v)
     if (!(inject & CB_INJECT_VALID))
         return;
     v->inject = 0;
-    vmcs_write(VMCS_ENTRY_EVENT, inject & INJECT_MASK);
+    vmcs_write(VMCS_ENTRY_EVENT, inject & VMX_INJECT_MASK);
     vmcs_write(VMCS_ENTRY_EVENT_ERROR, v->inject_error);
     vmcs_write(VMCS_ENTRY_INSN_LEN, 0); /* a software interrupt returns to rip */
-    if ((inject & INJECT_TYPE) == CB_INJECT_TYPE_NMI)
+    if ((inject & VMX_INJECT_TYPE) == CB_INJECT_TYPE_NMI)
         v->nmi = VCPU_NMI_BLOCKED;
 }
 
@@ -171,7 +154,7 @@ static void vmx_prepare(struct vcpu *v, struct vmx *x)
     vmx_flush(v, x);
     vmx_inject(v);
     vmx_dr_enter(x);
-    if (x->launched && !v->want_window && !(v->injected & INJECT_TYPE) && v->nmi == VCPU_NMI_OPEN && !x->dr_live)
+    if (x->launched && !v->want_window && !(v->injected & VMX_INJECT_TYPE) && v->nmi == VCPU_NMI_OPEN && !x->dr_live)
         atomic_fetch_and_explicit(&v->hazards, ~VCPU_HAZARD_STATE, memory_order_relaxed);
 }
 
@@ -204,317 +187,6 @@ static void vmx_registers_leave(const struct vcpu *v, struct vmx *x)
     x->cr2 = read_cr2();
     if (v->xcr0 != fpu_features && features.xsave)
         xsetbv(fpu_features);
-}
-
-/* ---- Exits ---- */
-
-/*
- * An event whose delivery the exit interrupted is injected again (28.2.4). But the instruction that raises a software
- * interrupt or exception is executed again, unless the event was injected.
- */
-static void vmx_requeue(struct vcpu *v)
-{
-    u32 event = (u32)vmcs_read(VMCS_VECTORING), type = event & INJECT_TYPE;
-
-    if (!(event & CB_INJECT_VALID))
-        return;
-    if (type >= CB_INJECT_TYPE_SOFT && (v->injected & INJECT_TYPE) != type)
-        return;
-    if (type == CB_INJECT_TYPE_NMI)
-        vmx_block_nmi(v, false);
-    v->inject = event & INJECT_MASK;
-    v->inject_error = (u32)vmcs_read(VMCS_VECTORING_ERROR);
-    vcpu_set_special(v);
-}
-
-/* A fault in an IRET that had let NMIs in again: it will be executed again (28.2.3). */
-static void vmx_iret_faulted(struct vcpu *v, u64 info)
-{
-    if ((info & VMCS_EVENT_NMI_UNBLOCKED) && !(v->inject & CB_INJECT_VALID))
-        vmx_block_nmi(v, true);
-}
-
-static void vmx_exception_inject(struct vcpu *v, u32 vector, bool error)
-{
-    v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_EXCEPTION | vector | (error ? CB_INJECT_ERROR : 0);
-    v->inject_error = 0;
-    vcpu_set_special(v);
-}
-
-static unsigned vmx_fault(struct vcpu *v, u32 vector)
-{
-    vmx_exception_inject(v, vector, vector == VMX_VECTOR_GP);
-    return VIRT_EXIT_HANDLED;
-}
-
-static unsigned vmx_skip_handled(struct vcpu *v)
-{
-    vmx_skip(v, v->insn_len);
-    return VIRT_EXIT_HANDLED;
-}
-
-/* A #DB that left the guest has not written DR6 and DR7 (28.1). */
-static void vmx_debug(struct vcpu *v, struct vmx *x, u32 event)
-{
-    u64 cause = vmcs_read(VMCS_QUALIFICATION) & DR6_CAUSES;
-
-    x->dr6 = (x->dr6 & ~DR6_HITS) | cause;
-    vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~VMX_DR7_GD);
-    if ((event & INJECT_TYPE) == VMCS_EVENT_PRIVILEGED_SOFT && !(v->exception_bitmap & 1u << VMX_VECTOR_DB))
-        vmx_skip(v, v->insn_len); /* INT1: what is injected returns behind it */
-    /* Entry wants to see this where a shadow and single-stepping meet (27.3.1.5). */
-    if ((cause & DR6_STEP) && !vmx_interruptible(v) && (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF) &&
-        (vmcs_read(VMCS_INTERRUPTIBILITY) & (VMCS_BLOCKED_STI | VMCS_BLOCKED_MOVSS)))
-        vmcs_write(VMCS_PENDING_DEBUG, VMCS_PENDING_STEP);
-}
-
-/*
- * The exception goes to the VMM, or on to the guest. An event in whose delivery it was raised is lost in the second
- * case, but for an upcall; #DB and #AC come in between an interrupt and its handler only where a guest lets user
- * mode handle interrupts.
- */
-static unsigned vmx_exception(struct vcpu *v, struct vmx *x)
-{
-    u32 event = (u32)vmcs_read(VMCS_EXIT_EVENT), vector = CB_INJECT_VECTOR(event);
-
-    if ((event & INJECT_TYPE) == CB_INJECT_TYPE_NMI) {
-        __asm__ volatile("int %0" : : "i"(EXCEPTION_NMI)); /* whose IRET lets the next one in */
-        return VIRT_EXIT_HANDLED;
-    }
-    if (vector == VMX_VECTOR_MC) {
-        __asm__ volatile("int %0" : : "i"(EXCEPTION_MC)); /* the host's handler looks at the banks */
-        return VIRT_EXIT_HANDLED;
-    }
-    if ((event & INJECT_TYPE) >= VMCS_EVENT_PRIVILEGED_SOFT)
-        v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
-    vmx_requeue(v);
-    vmx_iret_faulted(v, event);
-    if (vector == VMX_VECTOR_DB)
-        vmx_debug(v, x, event);
-    if (!(v->exception_bitmap & 1u << vector)) {
-        if (v->inject == (CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector))
-            atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL);
-        vmx_exception_inject(v, vector, vector == VMX_VECTOR_AC);
-        return VIRT_EXIT_HANDLED;
-    }
-    v->qual[0] = vector;
-    if (event & CB_INJECT_ERROR)
-        v->qual[1] = vmcs_read(VMCS_EXIT_EVENT_ERROR);
-    if (vector == VMX_VECTOR_PF)
-        x->cr2 = vmcs_read(VMCS_QUALIFICATION);
-    return CB_EXIT_EXCEPTION;
-}
-
-static unsigned vmx_memory(struct vcpu *v)
-{
-    u64 q = vmcs_read(VMCS_QUALIFICATION), what = CB_MEMORY_READ;
-
-    vmx_requeue(v);
-    vmx_iret_faulted(v, q);
-    if (q & VMCS_EPT_WRITE)
-        what = CB_MEMORY_WRITE;
-    else if (q & VMCS_EPT_EXEC)
-        what = CB_MEMORY_EXEC;
-    if (q & VMCS_EPT_ALLOWED)
-        what |= CB_MEMORY_PRESENT;
-    if ((q & VMCS_EPT_LINEAR) && !(q & VMCS_EPT_FINAL))
-        what |= CB_MEMORY_TABLE;
-    v->qual[0] = what;
-    v->qual[1] = vmcs_read(VMCS_GUEST_PHYSICAL);
-    return CB_EXIT_MEMORY;
-}
-
-static unsigned vmx_io(struct vcpu *v)
-{
-    u64 q = vmcs_read(VMCS_QUALIFICATION);
-
-    v->qual[0] = VMCS_IO_PORT(q) | VMCS_IO_WIDTH(q) << 16;
-    if (q & VMCS_IO_IN)
-        v->qual[0] |= CB_IO_IN;
-    if (q & VMCS_IO_STRING)
-        v->qual[0] |= CB_IO_STRING;
-    if (q & VMCS_IO_REP)
-        v->qual[0] |= CB_IO_REP;
-    v->qual[1] = vmcs_read(VMCS_GUEST_RIP) + v->insn_len;
-    return CB_EXIT_IO;
-}
-
-/* From user mode the call does not exist. */
-static unsigned vmx_vmcall(struct vcpu *v)
-{
-    if (RIGHTS_DPL(vmcs_read(VMCS_GUEST_SS_RIGHTS)) == 0)
-        return VIRT_EXIT_HYPERCALL;
-    return vmx_fault(v, VMX_VECTOR_UD);
-}
-
-/* The registers of SYSCALL; all others are the VMM's to answer for. */
-static unsigned vmx_wrmsr(struct vcpu *v, struct vmx *x)
-{
-    u64 value = v->ctx.regs.rdx << 32 | (u32)v->ctx.regs.rax;
-    u32 msr = (u32)v->ctx.regs.rcx;
-    bool address = msr == MSR_LSTAR || msr == MSR_CSTAR;
-
-    if (msr < MSR_STAR || msr > MSR_FMASK)
-        return CB_EXIT_WRMSR;
-    if ((address && value != (u64)((s64)(value << 16) >> 16)) || (msr == MSR_FMASK && value >> 32))
-        return vmx_fault(v, VMX_VECTOR_GP);
-    *(msr == MSR_STAR ? &x->star : msr == MSR_LSTAR ? &x->lstar : msr == MSR_CSTAR ? &x->cstar : &x->fmask) = value;
-    wrmsr(msr, value);
-    return vmx_skip_handled(v);
-}
-
-/* General register by its number in an instruction. */
-static u64 *vmx_register(struct vcpu *v, u32 number)
-{
-    struct regs *r = &v->ctx.regs;
-    u64 *const all[16] = { &r->rax, &r->rcx, &r->rdx, &r->rbx, NULL,    &r->rbp, &r->rsi, &r->rdi,
-                           &r->r8,  &r->r9,  &r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15 };
-
-    return all[number];
-}
-
-static u64 vmx_register_read(struct vcpu *v, u32 number)
-{
-    const u64 *at = vmx_register(v, number);
-
-    return at ? *at : vmcs_read(VMCS_GUEST_RSP);
-}
-
-/*
- * A write that would change bits which the guest does not own. Once the shadow has them, the instruction no longer
- * leaves the guest: it is executed again, and the hardware sees to everything else.
- */
-static unsigned vmx_cr0_write(struct vcpu *v, struct vmx *x, u64 value)
-{
-    if ((value & ~(VMX_CR0_OWNED | VMX_CR0_SHADOWED)) || ((value & VMX_CR0_NW) && !(value & VMX_CR0_CD)) ||
-        ((value & CR0_PG) && !(value & CR0_PE)))
-        return vmx_fault(v, VMX_VECTOR_GP);
-    x->cr0_shadow = value;
-    vmcs_write(VMCS_CR0_SHADOW, value);
-    return VIRT_EXIT_HANDLED;
-}
-
-static unsigned vmx_cr4_write(struct vcpu *v, struct vmx *x, u64 value)
-{
-    if (value & ~(VMX_CR4_OWNED | VMX_CR4_MCE))
-        return vmx_fault(v, VMX_VECTOR_GP);
-    x->cr4_shadow = value;
-    vmcs_write(VMCS_CR4_SHADOW, value);
-    return VIRT_EXIT_HANDLED;
-}
-
-/* CR8 is a number to remember: there is no APIC that looks at it. */
-static unsigned vmx_cr8(struct vcpu *v, struct vmx *x, u64 q)
-{
-    u64 *at = vmx_register(v, VMCS_CR_REGISTER(q)), value;
-
-    if (VMCS_CR_ACCESS(q) == VMCS_CR_TO) {
-        value = vmx_register_read(v, VMCS_CR_REGISTER(q));
-        if (value > 0xf)
-            return vmx_fault(v, VMX_VECTOR_GP);
-        x->cr8 = value;
-    } else if (at) {
-        *at = x->cr8;
-    } else {
-        vmcs_write(VMCS_GUEST_RSP, x->cr8);
-    }
-    return vmx_skip_handled(v);
-}
-
-static unsigned vmx_cr(struct vcpu *v, struct vmx *x)
-{
-    u64 q = vmcs_read(VMCS_QUALIFICATION);
-    u32 access = VMCS_CR_ACCESS(q), number = VMCS_CR_NUMBER(q);
-
-    if (number == 8 && access <= VMCS_CR_FROM)
-        return vmx_cr8(v, x, q);
-    if (number == 0 && access == VMCS_CR_TO)
-        return vmx_cr0_write(v, x, vmx_register_read(v, VMCS_CR_REGISTER(q)));
-    if (number == 4 && access == VMCS_CR_TO)
-        return vmx_cr4_write(v, x, vmx_register_read(v, VMCS_CR_REGISTER(q)));
-    v->qual[0] = number | (access == VMCS_CR_FROM ? 0 : CB_CR_WRITE) | VMCS_CR_REGISTER(q) << 8;
-    return CB_EXIT_CR;
-}
-
-static unsigned vmx_instruction(struct vcpu *v, u64 which)
-{
-    v->qual[0] = which;
-    return CB_EXIT_INSTRUCTION;
-}
-
-static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
-{
-    switch (reason) {
-    case VMCS_REASON_EXCEPTION: return vmx_exception(v, x);
-    case VMCS_REASON_DR:
-        x->dr_live = true;
-        vcpu_set_special(v);
-        vmx_controls(x, x->primary & ~VMCS_CONTROL_DR);
-        v->insn_len = 0;
-        return VIRT_EXIT_HANDLED;
-    case VMCS_REASON_INVD:
-    case VMCS_REASON_WBINVD: return vmx_skip_handled(v);
-    case VMCS_REASON_NMI_WINDOW: /* vcpu_run.c sees v->nmi */
-    case VMCS_REASON_INIT:
-    case VMCS_REASON_STARTUP: return VIRT_EXIT_HANDLED;
-    case VMCS_REASON_RDPMC: return vmx_instruction(v, CB_INSN_RDPMC);
-    case VMCS_REASON_MONITOR: return vmx_instruction(v, CB_INSN_MONITOR);
-    case VMCS_REASON_MWAIT: return vmx_instruction(v, CB_INSN_MWAIT);
-    case VMCS_REASON_XSETBV: return vmx_instruction(v, CB_INSN_XSETBV);
-    case VMCS_REASON_TASK_SWITCH:
-        vmx_requeue(v);
-        return vmx_instruction(v, CB_INSN_TASK_SWITCH);
-    case VMCS_REASON_GETSEC:
-    case VMCS_REASON_RSM:
-    case VMCS_REASON_VMCLEAR ... VMCS_REASON_VMXON:
-    case VMCS_REASON_INVEPT:
-    case VMCS_REASON_INVVPID:
-    case VMCS_REASON_VMFUNC: return vmx_instruction(v, CB_INSN_VIRT);
-    case VMCS_REASON_TRIPLE_FAULT:
-        vmcs_write(VMCS_ACTIVITY, 0); /* in shutdown it could not be entered again */
-        return CB_EXIT_SHUTDOWN;
-    default:
-        v->qual[0] = reason;
-        v->qual[1] = vmcs_read(VMCS_QUALIFICATION);
-        return CB_EXIT_OTHER;
-    }
-}
-
-/* Exits that are caused by an instruction have its length (28.2.5): reasons 9 to 32, MWAIT, MONITOR, 50 to 63 but for the timer. */
-#define REASONS_WITH_LENGTH                                                                            \
-    ((0x1ffffffffull & ~0x1ffull) | 1ull << VMCS_REASON_MWAIT | 1ull << VMCS_REASON_MONITOR |           \
-     (~0ull << VMCS_REASON_INVEPT & ~(1ull << VMCS_REASON_TIMER)))
-
-static bool vmx_has_length(u32 reason)
-{
-    return reason < 64 && (REASONS_WITH_LENGTH >> reason & 1);
-}
-
-static unsigned vmx_cpuid(struct vcpu *v, const struct vmx *x)
-{
-    v->qual[0] = vmx_cr4(x);
-    v->qual[1] = v->xcr0;
-    return CB_EXIT_CPUID;
-}
-
-static unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason)
-{
-    if (vmx_has_length(reason))
-        v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
-    switch (reason) {
-    case VMCS_REASON_INTERRUPT:
-    case VMCS_REASON_TIMER:
-        __asm__ volatile("sti; nop; cli" : : : "memory"); /* here it is taken */
-        return VIRT_EXIT_INTERRUPT;
-    case VMCS_REASON_VMCALL: return vmx_vmcall(v);
-    case VMCS_REASON_HLT: return CB_EXIT_HLT;
-    case VMCS_REASON_WINDOW: return CB_EXIT_WINDOW;
-    case VMCS_REASON_EPT_VIOLATION: return vmx_memory(v);
-    case VMCS_REASON_RDMSR: return CB_EXIT_RDMSR;
-    case VMCS_REASON_WRMSR: return vmx_wrmsr(v, x);
-    case VMCS_REASON_CR: return vmx_cr(v, x);
-    default: return vmx_rare_exit(v, x, reason);
-    }
 }
 
 /* ---- Entries that fail ---- */
@@ -564,7 +236,7 @@ unsigned vmx_run(struct vcpu *v)
         return vmx_invalid(v, x, x->wrong, 0, 0);
     if (vcpu_is_special(v))
         vmx_prepare(v, x);
-    else if (v->inject)
+    else if (v->inject) /* an upcall */
         vmx_inject(v);
     vmx_registers_enter(v, x);
     vmx_enter(v, x->launched);
@@ -573,13 +245,14 @@ unsigned vmx_run(struct vcpu *v)
 /* A hypercall from a guest that needs no more than it needed when it entered. */
 static bool vmx_is_plain_call(const struct vcpu *v, u32 reason)
 {
-    return reason == VMCS_REASON_VMCALL && !vcpu_is_special(v) && RIGHTS_DPL(vmcs_read(VMCS_GUEST_SS_RIGHTS)) == 0;
+    return reason == VMCS_REASON_VMCALL && !vcpu_is_special(v) && VMX_RIGHTS_DPL(vmcs_read(VMCS_GUEST_SS_RIGHTS)) == 0;
 }
 
 static NORETURN void vmx_plain_call(struct vcpu *v, struct vmx *x)
 {
     v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
     if ((u32)v->ctx.regs.rdi == CB_CALL_call) {
+        fpu_was_closed();
         vmx_registers_leave(v, x);
         vcpu_left_to_call(v);
     }
