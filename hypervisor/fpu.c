@@ -117,9 +117,14 @@ void fpu_leave(struct ctx *c)
     }
 }
 
+u64 fpu_exit_ts(void)
+{
+    return defends(DEFENCE(FPU)) ? 0 : CR0_TS;
+}
+
 void fpu_was_closed(void)
 {
-    if (cpu_hazards() & HAZARD_FPU)
+    if ((cpu_hazards() & HAZARD_FPU) && fpu_exit_ts())
         cpu_hazard_over(HAZARD_FPU);
 }
 

@@ -19,7 +19,8 @@ extern u64 fpu_features;          /* XCR0 */
 void fpu_init_state(u8 *area);    /* a fresh state */
 void fpu_take(struct ctx *c);     /* c's state into the registers; clears CR0.TS */
 void fpu_leave(struct ctx *c);    /* before user mode: sets CR0.TS unless c owns the registers */
-void fpu_was_closed(void);        /* CR0.TS has been set by an exit from a guest */
+u64 fpu_exit_ts(void);            /* the CR0.TS that exits from a guest may set: none where the registers must be emptied first */
+void fpu_was_closed(void);        /* an exit from a guest has set it */
 void fpu_forget(struct ctx *c);   /* home CPU: c dies */
 
 #endif

@@ -8,6 +8,7 @@
 #include "bootmem.h"
 #include "cpu_init.h"
 #include "domain.h"
+#include "fpu.h"
 #include "kstring.h"
 #include "log.h"
 #include "tsc.h"
@@ -312,7 +313,7 @@ static void host_setup(void)
     vmcs_write(VMCS_HOST_TR_BASE, CPU_TSS);
     vmcs_write(VMCS_HOST_GDTR_BASE, gdtr.base);
     vmcs_write(VMCS_HOST_IDTR_BASE, idtr.base);
-    vmcs_write(VMCS_HOST_CR0, read_cr0() | CR0_TS); /* each exit closes the FPU: fpu_was_closed() */
+    vmcs_write(VMCS_HOST_CR0, (read_cr0() & ~CR0_TS) | fpu_exit_ts());
     vmcs_write(VMCS_HOST_CR4, read_cr4());
     vmcs_write(VMCS_HOST_PAT, rdmsr(MSR_PAT));
     vmcs_write(VMCS_HOST_EFER, rdmsr(MSR_EFER));
