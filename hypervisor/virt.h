@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the two vendors' hardware virtualization must offer. vcpu*.c knows only this; svm*.c (and later vmx*.c)
+ * What the two vendors' hardware virtualization must offer. vcpu*.c knows only this; svm*.c and vmx*.c
  * implement it.
  */
 #ifndef VIRT_H
