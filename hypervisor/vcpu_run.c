@@ -95,17 +95,26 @@ static void vcpu_handle(struct vcpu *v, unsigned class)
     }
 }
 
+/* An exit for which no instruction has left the guest, unless it is in the middle of a hypercall. */
+static void vcpu_deliver_unasked(struct vcpu *v, unsigned class)
+{
+    if (!v->in_call)
+        v->insn_len = 0;
+    v->qual[0] = v->qual[1] = 0;
+    vcpu_deliver(v, class);
+}
+
 /* What must be done before the guest may go on. False: nothing. */
 static bool vcpu_do_first(struct vcpu *v)
 {
     if (!v->started) {
-        vcpu_deliver(v, CB_EXIT_START);
+        vcpu_deliver_unasked(v, CB_EXIT_START);
     } else if (v->recalled) {
         v->recalled = false;
-        vcpu_deliver(v, CB_EXIT_RECALL);
+        vcpu_deliver_unasked(v, CB_EXIT_RECALL);
     } else if (v->nmi_window_to_vmm && v->nmi == VCPU_NMI_OPEN) {
         v->nmi_window_to_vmm = false;
-        vcpu_deliver(v, CB_EXIT_NMI_WINDOW);
+        vcpu_deliver_unasked(v, CB_EXIT_NMI_WINDOW);
     } else if (v->in_call) {
         if (vcpu_call(v))
             virt->skip(v, v->insn_len);
