@@ -121,6 +121,8 @@ static void svm_inject(struct vcpu *v, struct vmcb *vmcb)
     v->injected = v->inject;
     if (v->inject & CB_INJECT_VALID) {
         vmcb->event_inj = (v->inject & INJECT_MASK) | (u64)v->inject_error << 32;
+        if (!(vmcb->cr0 & CR0_PE)) /* real mode has no error codes */
+            vmcb->event_inj &= ~(u64)CB_INJECT_ERROR;
         if ((v->inject & INJECT_TYPE) == CB_INJECT_TYPE_NMI)
             v->nmi = VCPU_NMI_BLOCKED;
     }

@@ -130,6 +130,8 @@ static void vmx_inject(struct vcpu *v)
     if (!(inject & CB_INJECT_VALID))
         return;
     v->inject = 0;
+    if (!(vmcs_read(VMCS_GUEST_CR0) & CR0_PE)) /* real mode has no error codes: 27.2.1.3 */
+        inject &= ~CB_INJECT_ERROR;
     vmcs_write(VMCS_ENTRY_EVENT, inject & VMX_INJECT_MASK);
     vmcs_write(VMCS_ENTRY_EVENT_ERROR, v->inject_error);
     vmcs_write(VMCS_ENTRY_INSN_LEN, 0); /* a software interrupt returns to rip */
