@@ -158,7 +158,7 @@ static void svm_requeue(struct vcpu *v, const struct vmcb *vmcb)
     bool soft = type == CB_INJECT_TYPE_SOFT ||
                 (type == CB_INJECT_TYPE_EXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF));
 
-    if ((u32)vmcb->exit_code == VMEXIT_INVALID)
+    if ((u32)vmcb->exit_code == VMEXIT_INVALID || (u32)vmcb->exit_code == VMEXIT_SHUTDOWN)
         return;
     if (soft && (info & INJECT_VECTOR_TYPE) != (v->injected & INJECT_VECTOR_TYPE))
         return;
