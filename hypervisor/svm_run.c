@@ -257,6 +257,15 @@ static unsigned svm_memory(struct vcpu *v, const struct vmcb *vmcb)
     return CB_EXIT_MEMORY;
 }
 
+/* Without the entry there was no event either. */
+static void svm_inject_again(struct vcpu *v)
+{
+    v->inject = v->injected;
+    if ((v->inject & (CB_INJECT_VALID | INJECT_TYPE)) == (CB_INJECT_VALID | CB_INJECT_TYPE_NMI))
+        v->nmi = VCPU_NMI_OPEN;
+    vcpu_set_special(v);
+}
+
 /*
  * The hardware refused the state. On QEMU some refusals write the host's state into the save area: its CR3 tells, and
  * the vCPU is as after power-up then.
@@ -314,7 +323,9 @@ static unsigned svm_rare_exit(struct vcpu *v, struct vmcb *vmcb, u32 code)
     case VMEXIT_VMRUN:
     case VMEXIT_VMLOAD ... VMEXIT_SKINIT: return svm_instruction(v, CB_INSN_VIRT);
     case VMEXIT_SHUTDOWN: return CB_EXIT_SHUTDOWN;
-    case VMEXIT_INVALID: return svm_invalid(v, vmcb);
+    case VMEXIT_INVALID:
+        svm_inject_again(v);
+        return svm_invalid(v, vmcb);
     default:
         v->qual[0] = code;
         return CB_EXIT_OTHER;

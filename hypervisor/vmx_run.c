@@ -214,8 +214,10 @@ NORETURN void vmx_failed(struct vcpu *v)
     vcpu_out(v);
     vmx_registers_leave(v, x);
     vmx_finish(v, x);
-    if (error != VMCS_ERROR_NOT_LAUNCHED || !x->launched)
+    if (error != VMCS_ERROR_NOT_LAUNCHED || !x->launched) {
+        v->inject = v->injected; /* without the entry there was no event either */
         vcpu_left(v, vmx_invalid(v, x, vmx_reason_insn(error), error, 0));
+    }
     /* Bochs does not count a launch that an interrupt ends at once. What was to be injected stays in the VMCS. */
     x->launched = false;
     vcpu_set_special(v);
@@ -227,6 +229,7 @@ static unsigned vmx_refused(struct vcpu *v, struct vmx *x, u32 reason)
 {
     u64 q = vmcs_read(VMCS_QUALIFICATION);
 
+    v->inject = v->injected;
     return vmx_invalid(v, x, vmx_reason_entry(reason, q), reason, q);
 }
 
