@@ -177,7 +177,6 @@ GUEST_TASKS := \
 	linked \
 	race \
 
-GUEST_exittest := tests/guest/exittest/code.S
 GUEST_calltest := \
 	tests/guest/calltest/abort.c \
 	tests/guest/calltest/basic.c \
@@ -195,6 +194,18 @@ GUEST_calltest := \
 	tests/guest/calltest/time.c \
 	tests/guest/calltest/vcpu.c \
 	tests/guest/calltest/ways.c \
+
+GUEST_exittest := \
+	tests/guest/exittest/code.S \
+	tests/guest/exittest/delivery.c \
+	tests/guest/exittest/events.c \
+	tests/guest/exittest/expect.c \
+	tests/guest/exittest/hostile.c \
+	tests/guest/exittest/instructions.c \
+	tests/guest/exittest/machine.c \
+	tests/guest/exittest/memory.c \
+	tests/guest/exittest/state.c \
+	tests/guest/exittest/vendor.c \
 
 GUEST_race := \
 	tests/guest/race/act.c \
@@ -306,6 +317,7 @@ DUMP_SRC := \
 SYSTEM_SRC := \
 	tests/system/bad.c \
 	tests/system/console.c \
+	tests/system/exits.c \
 	tests/system/ipcbench.c \
 	tests/system/load.c \
 	tests/system/machine.c \

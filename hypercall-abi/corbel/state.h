@@ -3,7 +3,7 @@
  * The state of a vCPU or thread as a message: exit classes, register groups, and their layout.
  *
  * An exit or exception is a call through a portal. The portal names the groups it wants; exactly those are
- * copied into the handler's UTCB words as a struct cb_state (the rest of the words is undefined), and the
+ * copied into the handler's UTCB words as a struct cb_state (the other words are not written), and the
  * message information names the groups delivered. The reply's groups are written back. Registers:
  *   rdi = the portal's badge, rsi = exit class (vCPU) or exception vector (thread)
  *   rdx = length of the instruction that left the guest, 0 if not known, or if there was none; 0 for a thread

@@ -36,30 +36,6 @@ Test(vmx, tiny_guests)
     machine_expect_end(&m, 0, 60); /* it has no exit port: the system switches itself off */
 }
 
-/* Each way out of guest mode. */
-static void exits(struct machine *m)
-{
-    machine_expect(m, "exittest: 16 passed, 0 failed", 300);
-    machine_expect_end(m, 0, 60);
-}
-
-Test(vmx, exits_on_svm)
-{
-    struct machine m;
-
-    machine_start_qemu(&m, "exits-qemu", ISO("exittest"), NULL);
-    exits(&m);
-}
-
-Test(vmx, exits)
-{
-    struct machine m;
-
-    machine_start_bochs(&m, "exits-bochs", ISO("exittest"), 1);
-    machine_expect(&m, "virtual CPUs: VT-x", 120);
-    exits(&m);
-}
-
 static void linux_runs(struct machine *m)
 {
     unsigned good = 0, all = 0;

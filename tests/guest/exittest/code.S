@@ -1,137 +1,242 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the vCPU executes: copied to CODE (exittest.c) in its memory. A NAME names the bytes from code_NAME to code_NAME_end. */
-.macro snippet bits, name
-    .code\bits
-    .globl code_\name
-code_\name:
-.endm
-.macro end name
-    .globl code_\name\()_end
-code_\name\()_end:
-.endm
+/*
+ * What the guests run: the same instructions for 16, 32 and 64 bits. They are copied to GUEST_CODE, and do not know their
+ * address. Each part ends with a HLT, which leaves the guest.
+ */
+#define SPARE 0x9000
 
-    .section .rodata
+    .macro at name, bits
+    .globl guest_\name\()_\bits
+guest_\name\()_\bits:
+    .endm
 
-snippet 16, cpuid
-    cpuid
-end cpuid
-
-snippet 16, in8
-    inb %dx, %al
-end in8
-snippet 16, in16
-    inw %dx, %ax
-end in16
-snippet 16, in32
-    inl %dx, %eax
-end in32
-snippet 16, out8
-    outb %al, %dx
-end out8
-snippet 16, out16
-    outw %ax, %dx
-end out16
-snippet 16, out32
-    outl %eax, %dx
-end out32
-snippet 16, out_port
-    outb %al, $0x80
-end out_port
-snippet 16, rep_outs
-    rep outsw (%si), %dx
-end rep_outs
-snippet 16, ins
-    insb %dx, (%di)
-end ins
-
-snippet 16, rdmsr
-    rdmsr
-end rdmsr
-snippet 16, wrmsr
+    .macro set_msr number, value
+    mov $\number, %ecx
+    mov $\value, %eax
     wrmsr
-end wrmsr
-snippet 16, hlt
-    hlt
-end hlt
-snippet 16, ud2
-    ud2
-end ud2
+    .endm
 
-/* Interrupts are opened: the window is behind the instruction that follows STI. */
-snippet 16, sti
+    .macro parts bits, a, b, c
+    .code\bits
+    at cpuid \bits
+    cpuid
+    at cpuid_end \bits
+    hlt
+
+    at io \bits
+    in $0x10, %al
+    in $0x12, %ax
+    in $0x14, %eax
+    in %dx, %al
+    in %dx, %ax
+    in %dx, %eax
+    out %al, $0x20
+    out %ax, $0x22
+    out %eax, $0x24
+    out %al, %dx
+    out %ax, %dx
+    out %eax, %dx
+    at io_end \bits
+    hlt
+
+    at strings \bits
+    insb
+    insw
+    insl
+    outsb
+    outsw
+    outsl
+    rep insb
+    rep insw
+    rep insl
+    rep outsb
+    rep outsw
+    rep outsl
+    at strings_end \bits
+    hlt
+
+    at rdmsr \bits
+    rdmsr
+    at wrmsr \bits
+    wrmsr
+    at wrmsr_end \bits
+    hlt
+
+    at syscall_msrs \bits
+    set_msr 0x174, 0x10
+    set_msr 0x175, 0x11000
+    set_msr 0x176, 0x12000
+    set_msr 0xc0000081, 0x13000
+    set_msr 0xc0000082, 0x14000
+    set_msr 0xc0000083, 0x15000
+    set_msr 0xc0000084, 0x200
+    set_msr 0xc0000102, 0x16000
+    mov $0xc0000082, %ecx
+    rdmsr
+    at syscall_msrs_end \bits
+    hlt
+
+    /* TS on and off, PE kept; CR2; CR3 as it is; NE, CD and NW, which are not the guest's; DE and MCE. */
+    at control \bits
+    mov %cr0, %\a
+    or $0x60000028, %eax
+    mov %\a, %cr0
+    clts
+    mov %cr0, %\a
+    smsw %ax
+    or $2, %ax
+    lmsw %ax
+    mov %cr3, %\a
+    mov %\a, %cr3
+    mov $0x12345678, %eax
+    mov %\a, %cr2
+    mov %cr4, %\a
+    or $0x48, %eax
+    mov %\a, %cr4
+    mov %cr0, %\b
+    mov %cr4, %\c
+    .if \bits == 64
+    mov $5, %eax
+    mov %rax, %cr8
+    .endif
+    at control_end \bits
+    hlt
+
+    /* A bit that is not offered. */
+    at cr4_vmxe \bits
+    mov $0x2000, %eax
+    at cr4_vmxe_at \bits
+    mov %\a, %cr4
+
+    at debug \bits
+    mov %\a, %dr0
+    mov %dr0, %\b
+    mov %dr6, %\c
+    at debug_end \bits
+    hlt
+    at step \bits
+    nop
+    at step_end \bits
+    hlt
+
+    at xsetbv \bits
+    xsetbv
+    at xsetbv_end \bits
+    hlt
+
+    at hlt \bits
+    hlt
+    at hlt_end \bits
+    hlt
+
+    at spin \bits
+    jmp guest_spin_\bits
+
+    at rdpmc \bits
+    rdpmc
+    at monitor \bits
+    monitor
+    at mwait \bits
+    mwait
+    at wbinvd \bits
+    wbinvd
+    invd
+    at wbinvd_end \bits
+    hlt
+
+    at clgi \bits
+    clgi
+    at clgi_end \bits
+    hlt
+    at vmxoff \bits
+    vmxoff
+    at vmxoff_end \bits
+    hlt
+
+    at vmmcall \bits
+    vmmcall
+    at vmmcall_end \bits
+    hlt
+    at vmcall \bits
+    vmcall
+    at vmcall_end \bits
+    hlt
+
+    at read \bits
+    movb SPARE + 0x123, %cl
+    at read_end \bits
+    hlt
+    at write \bits
+    movb %cl, SPARE + 0x234
+    at write_end \bits
+    hlt
+    at jump \bits
+    .if \bits == 16
+    jmp *%bx
+    .else
+    jmp *%\b
+    .endif
+    at walk \bits
+    .if \bits == 16
+    movb (%bx), %cl
+    .else
+    movb (%\b), %cl
+    .endif
+    at walk_end \bits
+    hlt
+
+    at ud2 \bits
+    ud2
+    at ud2_end \bits
+    hlt
+    at selector \bits /* ax: one that does not exist */
+    mov %ax, %es
+    at selector_end \bits
+    hlt
+    at int3 \bits
+    int3
+    at int3_end \bits
+    hlt
+    at intn \bits
+    int $0x30
+    at intn_end \bits
+    hlt
+
+    at sti \bits
     nop
     sti
+    at sti_shadow \bits
     nop
+    at sti_open \bits
     nop
+    at sti_end \bits
     hlt
-end sti
-
-snippet 16, iret
-    iretw
-end iret
-
-snippet 32, read
-    movl 0x30010, %eax
-end read
-snippet 32, write
-    movl %eax, 0x20020
-end write
-snippet 32, jump
-    .byte 0xe9
-    .long 0x30030 - 0x1005
-end jump
-snippet 32, hlt32
-    hlt
-end hlt32
-
-/* CD and NE are not the guest's own; PE and WP change with them. */
-snippet 32, cr0
-    movl $0x60010011, %eax
-    movl %eax, %cr0
-    movl %cr0, %ebx
-    movl $0x31, %eax
-    movl %eax, %cr0
-    movl %cr0, %ecx
-    hlt
-end cr0
-snippet 32, cr4
-    movl $0x40, %eax /* MCE */
-    movl %eax, %cr4
-    movl %cr4, %ebx
-    xorl %eax, %eax
-    movl %eax, %cr4
-    movl %cr4, %ecx
-    hlt
-end cr4
-snippet 32, cr4_reserved
-    movl $0x2000, %eax /* VMXE */
-    movl %eax, %cr4
-    hlt
-end cr4_reserved
-
-snippet 64, debug
-    mov %rax, %db0
-    mov %db0, %rbx
-    mov %db6, %rcx
-    hlt
-end debug
-snippet 64, star
-    mov $0xc0000081, %ecx
-    mov $0x11223344, %eax
-    mov $0x55667788, %edx
-    wrmsr
-    xor %eax, %eax
-    xor %edx, %edx
-    rdmsr
-    hlt
-end star
-snippet 64, xsetbv
-    xsetbv
-end xsetbv
-snippet 64, step
+    at popf \bits /* the flags are on the stack */
+    popf
+    at popf_open \bits
     nop
-    nop
+    at popf_end \bits
     hlt
-end step
+    at sti_cpuid \bits
+    sti
+    at sti_cpuid_at \bits
+    cpuid
+    at sti_cpuid_end \bits
+    hlt
+    at ss_cpuid \bits /* ax: the stack's selector */
+    mov %ax, %ss
+    at ss_cpuid_at \bits
+    cpuid
+    at ss_cpuid_end \bits
+    hlt
+    .endm
+
+    .section .rodata
+    .globl guest_code, guest_code_end
+guest_code:
+    parts 16, eax, ebx, ecx
+    parts 32, eax, ebx, ecx
+    parts 64, rax, rbx, rcx
+guest_code_end:
 
     .section .note.GNU-stack, "", @progbits

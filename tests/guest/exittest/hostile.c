@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Damaged states. Whatever a state says, the vCPU comes back, if need be because it is recalled. */
+#include "machine.h"
+
+#include <string.h>
+
+#define ROUNDS 500u
+#define ROUND_US 20000u
+#define OP_HLT 0xf4u
+
+static uint64_t seed = 0x9e3779b97f4a7c15;
+
+static uint64_t random_next(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed;
+}
+
+/* A few words of the state become what they like: 64 random bits, or one bit more or less. */
+static void spoil(void)
+{
+    uint64_t *words = &now.rax;
+
+    for (uint64_t n = 1 + random_next() % 3; n > 0; n--) {
+        uint64_t *word = &words[random_next() % STATE_WORDS];
+
+        if (random_next() % 4)
+            *word ^= 1ull << random_next() % 64;
+        else
+            *word = random_next();
+    }
+}
+
+static bool await(void)
+{
+    if (machine_wait_us(ROUND_US))
+        return true;
+    MUST(cb_recall(vm_vcpu()));
+    return machine_wait();
+}
+
+void test_hostile(void)
+{
+    uint32_t counts[CB_EXIT_COUNT] = {0};
+
+    CHECK(vm_start(AT_hlt));
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        vm_state(AT_hlt, false);
+        memset(vm_view((uint32_t)now.rip), OP_HLT, 64);
+        spoil();
+        vm_reply(CB_GROUPS_VCPU, 0);
+        CHECK(await());
+        CHECK(exchange.message.a1 < CB_EXIT_COUNT);
+        counts[exchange.message.a1]++;
+    }
+    CHECK(counts[CB_EXIT_HLT] > ROUNDS / 4);
+    CHECK(counts[CB_EXIT_INVALID] > ROUNDS / 50);
+    vm_state(AT_hlt, false);
+    vm_reply(CB_GROUPS_VCPU, 0);
+    EXPECT_HLT(AT_hlt);
+}
