@@ -6,6 +6,7 @@
 #include "cpu_init.h"
 #include "fpu.h"
 #include "offsets.h"
+#include "shadow.h"
 #include "svm.h"
 #include "vcpu_enter.h"
 #include "virt.h"
@@ -344,7 +345,7 @@ static unsigned svm_vmmcall(struct vcpu *v, const struct vmcb *vmcb)
 static unsigned svm_cpuid(struct vcpu *v, const struct vmcb *vmcb)
 {
     v->insn_len = svm_length(vmcb, vmcb->next_rip, 0);
-    v->qual[0] = vmcb->cr4;
+    v->qual[0] = v->shadow ? v->shadow->guest.cr4 : vmcb->cr4;
     v->qual[1] = v->xcr0;
     return CB_EXIT_CPUID;
 }
