@@ -25,6 +25,17 @@ Test(exits, qemu)
     machine_expect_end(&m, 0, 60);
 }
 
+/* Without nested paging. */
+Test(exits, qemu_shadow)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "exits-qemu-shadow", ISO("exittest"),
+                       (const char *const[]){"-smp", "1", "-cpu", "EPYC,+svm,npt=off", NULL});
+    passes(&m, " passed, 0 failed, on AMD-V", 300);
+    machine_expect_end(&m, 0, 60);
+}
+
 Test(exits, bochs)
 {
     struct machine m;

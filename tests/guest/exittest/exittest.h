@@ -209,6 +209,7 @@ enum trait {
     TRAITS
 };
 bool vendor_is_vmx(void);
+bool vendor_is_nested(void); /* second-level tables in hardware, else shadow page tables */
 uint64_t vendor(enum trait trait);
 /* Of an instruction that leaves the guest: as the hardware reports it. */
 uint64_t vendor_length(uint64_t length);

@@ -68,10 +68,12 @@ void test_memory_rights(void)
 /* A table of the guest's is missing: 4 KiB pages behind the entry of 8 MiB, which is entry 0 of the table. */
 void test_memory_table(void)
 {
+    uint64_t walk = vendor_is_nested() ? CB_MEMORY_WRITE : CB_MEMORY_READ;
+
     CHECK(vm_start(AT_walk));
     now.rbx = 0x800000;
     vm_reply(CB_GROUPS_VCPU, 0);
-    EXPECT_EACH(CB_EXIT_MEMORY, vm_address(AT_walk), 0, CB_MEMORY_WRITE | CB_MEMORY_TABLE, GUEST_SPARE);
+    EXPECT_EACH(CB_EXIT_MEMORY, vm_address(AT_walk), 0, walk | CB_MEMORY_TABLE, GUEST_SPARE);
     *(uint64_t *)(void *)spare(0) = GUEST_SPARE | 0x67;
     vm_map(PAGE(GUEST_SPARE), RIGHTS);
     vm_reply(0, 0);

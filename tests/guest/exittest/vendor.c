@@ -55,3 +55,8 @@ uint64_t vendor_length(uint64_t length)
     __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
     return d & SVM_EDX_NRIPS ? length : 0;
 }
+
+bool vendor_is_nested(void)
+{
+    return task_info()->features & CB_FEATURE_NESTED;
+}
