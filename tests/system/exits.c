@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Exits of vCPUs, on AMD-V and on VT-x: one test task checks both. */
+/* Exits of vCPUs, on AMD-V and on VT-x: one test task checks both. See shadow.c for shadow page tables. */
 
 #include "machine.h"
 
@@ -21,17 +21,6 @@ Test(exits, qemu)
     struct machine m;
 
     machine_start_qemu(&m, "exits-qemu", ISO("exittest"), (const char *const[]){"-smp", "1", NULL});
-    passes(&m, " passed, 0 failed, on AMD-V", 300);
-    machine_expect_end(&m, 0, 60);
-}
-
-/* Without nested paging. */
-Test(exits, qemu_shadow)
-{
-    struct machine m;
-
-    machine_start_qemu(&m, "exits-qemu-shadow", ISO("exittest"),
-                       (const char *const[]){"-smp", "1", "-cpu", "EPYC,+svm,npt=off", NULL});
     passes(&m, " passed, 0 failed, on AMD-V", 300);
     machine_expect_end(&m, 0, 60);
 }
