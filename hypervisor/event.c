@@ -89,7 +89,7 @@ static u64 signal_badge(u32 sel, u64 word)
     return badge;
 }
 
-status_t event_do_signal(struct regs *r)
+static NOINLINE status_t signal_slow(struct regs *r)
 {
     u64 badge, word;
     status_t status = call_lookup(CALL_SEL(r), CB_TYPE_EVENT, CB_RIGHT_SIGNAL, 0, &word);
@@ -101,6 +101,17 @@ status_t event_do_signal(struct regs *r)
     badge = signal_badge(CALL_SEL(r), word);
     if (!badge)
         return FAULT(BAD_CAP, 0);
+    event_signal_here(slot_word_object(word), badge);
+    return CB_OK;
+}
+
+status_t event_do_signal(struct regs *r)
+{
+    const struct slot *s = caps_linear(CALL_SEL(r));
+    u64 word = slot_word(s), badge = __atomic_load_n(&s->badge, __ATOMIC_ACQUIRE);
+
+    if (CALL_FLAGS(r) || !badge || slot_word(s) != word || !slot_word_is(word, CB_TYPE_EVENT, CB_RIGHT_SIGNAL))
+        return signal_slow(r);
     event_signal_here(slot_word_object(word), badge);
     return CB_OK;
 }

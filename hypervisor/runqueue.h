@@ -49,6 +49,15 @@ static inline bool runqueue_pop(struct runqueue *rq, struct sched *s)
     return false;
 }
 
+static inline bool runqueue_is_empty(const struct runqueue *rq)
+{
+    u64 all = 0;
+
+    for (u32 i = 0; i < ARRAY_SIZE(rq->bitmap); i++)
+        all |= rq->bitmap[i];
+    return all == 0;
+}
+
 static inline struct sched *runqueue_first(const struct runqueue *rq)
 {
     for (u32 i = ARRAY_SIZE(rq->bitmap); i-- > 0;) {

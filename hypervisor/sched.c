@@ -207,6 +207,40 @@ status_t sched_block(struct list *helpers)
     return CALL_BLOCKED;
 }
 
+/* Is nothing to be considered before `s` runs? No hazard says that what is queued should run instead of what runs. */
+static inline bool sched_is_next(const struct sched *s)
+{
+    const struct sched *running = cpu.sched;
+
+    if (cpu_hazards() & (HAZARD_RESCHED | HAZARD_HELPING))
+        return false;
+    if (running)
+        return s->priority > running->priority && !running->limited;
+    return runqueue_is_empty(&cpu.runqueue);
+}
+
+bool sched_hand_over(struct ctx *c)
+{
+    struct sched *s = c->sched, *running = cpu.sched;
+    u64 now;
+
+    if (!s || s->limited || c->helpers.next != &s->node || c->helpers.prev != &s->node || !sched_is_next(s))
+        return false;
+    now = rdtsc();
+    if (running) {
+        budget_use(running, now - cpu.sched_since);
+        running->state = SCHED_QUEUED;
+        runqueue_insert(&cpu.runqueue, running, running->left != 0);
+    }
+    list_init(&c->helpers);
+    s->state = SCHED_RUNNING;
+    cpu.sched = s;
+    cpu.sched_since = now;
+    cpu.current = c;
+    (void)budget_refill(s, now, false);
+    return true;
+}
+
 /* Makes the first scheduling context that has something to run the running one. */
 static void pick_first(void)
 {

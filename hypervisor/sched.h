@@ -54,6 +54,12 @@ void sched_dequeue(struct sched *s);
  */
 status_t sched_block(struct list *helpers);
 
+/*
+ * `c`, ready again, on which scheduling contexts are parked: runs at once if that is its own alone, and of a higher
+ * priority than what runs, or if nothing runs. False: nothing has been done.
+ */
+bool sched_hand_over(struct ctx *c) MUST_CHECK;
+
 /* cpu->sched goes behind all others of its priority. */
 void sched_yield(void);
 

@@ -7,6 +7,7 @@
 #include "account.h"
 #include "bootmem.h"
 #include "cpu.h"
+#include "cpu_init.h"
 #include "domain.h"
 #include "kstring.h"
 #include "virt.h"
@@ -22,7 +23,7 @@
 static u8 msr_map[MSR_MAP_SIZE] __attribute__((aligned(4096)));
 static u8 io_map[IO_MAP_SIZE] __attribute__((aligned(4096)));
 
-bool svm_flush_by_asid, svm_emulated;
+bool svm_flush_by_asid, svm_emulated, svm_hides_xcr0;
 
 /* These live in the VMCB; all other MSRs are the VMM's to answer for. */
 static const struct {
@@ -71,6 +72,7 @@ static const char *svm_probe(void)
         virt_nested = cpuid(SVM_CPUID, 0).edx & SVM_EDX_NP;
         svm_flush_by_asid = cpuid(SVM_CPUID, 0).edx & SVM_EDX_FLUSH_BY_ASID;
         svm_emulated = cpuid(HYPERVISOR_CPUID, 0).ebx == TCG_SIGNATURE;
+        svm_hides_xcr0 = svm_emulated && features.xsave;
         svm_maps_init();
     }
     return refusal;

@@ -39,6 +39,7 @@ struct svm_cpu {
 
 extern bool svm_flush_by_asid;
 extern bool svm_emulated; /* by QEMU without KVM */
+extern bool svm_hides_xcr0; /* XSETBV does not leave the guest */
 
 static inline struct vmcb *svm_vmcb(const struct vcpu *v)
 {

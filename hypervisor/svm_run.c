@@ -83,7 +83,7 @@ static void svm_xcr0_enter(const struct vcpu *v)
 /* XSETBV leaves the guest on hardware, but not on QEMU: what the guest has set is found out afterwards. */
 static void svm_xcr0_leave(struct vcpu *v)
 {
-    u64 now = svm_emulated && features.xsave ? xgetbv() : v->xcr0;
+    u64 now = svm_hides_xcr0 ? xgetbv() : v->xcr0;
 
     if ((now == fpu_features && v->xcr0 == now) || !features.xsave)
         return;
@@ -127,6 +127,13 @@ static void svm_inject(struct vcpu *v, struct vmcb *vmcb)
         if ((v->inject & INJECT_TYPE) == CB_INJECT_TYPE_NMI)
             v->nmi = VCPU_NMI_BLOCKED;
     }
+    v->inject = 0;
+}
+
+/* What is injected into a vCPU that is not special; v->injected need not say so. */
+static void svm_inject_upcall(struct vcpu *v, struct vmcb *vmcb)
+{
+    vmcb->event_inj = v->inject;
     v->inject = 0;
 }
 
@@ -397,7 +404,7 @@ unsigned svm_run(struct vcpu *v)
     if (vcpu_is_special(v) || (vmcb->dr7 & SVM_DR7_ENABLED))
         svm_prepare(v, vmcb);
     else if (v->inject)
-        svm_inject(v, vmcb);
+        svm_inject_upcall(v, vmcb);
     svm_xcr0_enter(v);
     svm_go_on(v, vmcb);
 }
@@ -420,7 +427,7 @@ static bool svm_is_plain_call(const struct vcpu *v, const struct vmcb *vmcb)
 static NORETURN void svm_leave(struct vcpu *v)
 {
     svm_xcr0_leave(v);
-    kernel_exit();
+    vcpu_left_after_call();
 }
 
 NORETURN void svm_exited(struct vcpu *v)

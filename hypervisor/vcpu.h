@@ -107,6 +107,9 @@ NORETURN void vcpu_left(struct vcpu *v, unsigned class);
 NORETURN void vcpu_left_to_vmm(struct vcpu *v, unsigned class);
 NORETURN void vcpu_left_to_call(struct vcpu *v);
 
+/* After a hypercall from which the guest does not go on at once: kernel_exit(), or a shorter way into another guest. */
+NORETURN void vcpu_left_after_call(void);
+
 /* The current vCPU: sends an exit to its VMM. May not return, and must be all that kernel_exit() has to do. */
 void vcpu_deliver(struct vcpu *v, unsigned class);
 

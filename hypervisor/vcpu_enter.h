@@ -9,7 +9,7 @@
  *         if (vcpu_ready(v))
  *             enter the guest, without a look at anything but the general registers
  *     }
- *     kernel_exit();
+ *     vcpu_left_after_call();
  */
 #ifndef VCPU_ENTER_H
 #define VCPU_ENTER_H

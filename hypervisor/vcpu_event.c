@@ -13,7 +13,7 @@
 #include "domain.h"
 #include "reap.h"
 #include "timer.h"
-#include "vcpu.h"
+#include "vcpu_enter.h"
 #include "virt.h"
 #include "x86.h"
 
@@ -52,15 +52,16 @@ static void vcpu_raise(struct vcpu *v)
 }
 
 /* Makes the port pending. False: it is masked. */
-static inline bool vcpu_set_pending(struct vcpu *v, u32 port)
+static inline bool vcpu_set_pending(const struct vcpu *v, u32 port)
 {
+    struct cb_event_page *page = v->page;
     u64 bit = 1ull << port % 64;
     u32 word = port / 64 % CB_PORT_WORDS;
 
-    __atomic_fetch_or(&v->page->pending[word], bit, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&v->page->mask[word], __ATOMIC_SEQ_CST) & bit)
+    __atomic_fetch_or(&page->pending[word], bit, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&page->mask[word], __ATOMIC_SEQ_CST) & bit)
         return false;
-    __atomic_fetch_or(&v->page->summary, 1ull << word, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&page->summary, 1ull << word, __ATOMIC_SEQ_CST);
     return true;
 }
 
@@ -99,17 +100,28 @@ bool vcpu_halt(struct vcpu *v, bool deaf)
     return true;
 }
 
+static NOINLINE void vcpu_unblock(struct vcpu *v)
+{
+    ctx_unblock(&v->ctx);
+}
+
 static void vcpu_resume(struct vcpu *v)
 {
-    atomic_store(&v->mode, VCPU_OUT);
+    vcpu_out(v);
     v->ctx.state = CTX_READY;
-    ctx_unblock(&v->ctx);
+    if (!sched_hand_over(&v->ctx))
+        vcpu_unblock(v);
 }
 
 void vcpu_signal_here(struct vcpu *v, u32 port)
 {
-    if (vcpu_set_pending(v, port) && vcpu_raise_hazard(v) && atomic_load(&v->mode) == VCPU_HALTED)
-        vcpu_resume(v);
+    if (!vcpu_set_pending(v, port) || !vcpu_raise_hazard(v) || atomic_load(&v->mode) != VCPU_HALTED)
+        return;
+    vcpu_out(v);
+    v->ctx.state = CTX_READY;
+    /* A thread's system call returns to whoever made it, unless a hazard is set. */
+    if (!ctx_is_vcpu(cpu.current) || !sched_hand_over(&v->ctx))
+        vcpu_unblock(v);
 }
 
 void vcpu_wake(struct vcpu *v)

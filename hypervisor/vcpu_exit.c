@@ -170,6 +170,13 @@ NORETURN void vcpu_replied(struct vcpu *v, struct ctx *h, u32 groups, u64 word)
     exit_resume();
 }
 
+NORETURN void vcpu_left_after_call(void)
+{
+    if (cpu.current && ctx_is_vcpu(cpu.current) && !(cpu_hazards() & ~HAZARD_FPU) && cpu_entry_plain)
+        exit_resume();
+    kernel_exit();
+}
+
 NORETURN void vcpu_left_to_call(struct vcpu *v)
 {
     struct regs *r = &v->ctx.regs;

@@ -16,10 +16,10 @@
  * taken. The guest may have looked by itself: then nothing is due. The hazard goes first, since somebody may raise it
  * again in between, and interrupts then.
  */
-static void vcpu_prepare_upcall(struct vcpu *v)
+static inline void vcpu_prepare_upcall(struct vcpu *v, u32 hazards)
 {
     v->want_window = v->window_to_vmm;
-    if (!(v->ctrl & CB_CTRL_UPCALL) || !(atomic_load(&v->hazards) & VCPU_HAZARD_UPCALL))
+    if (!(v->ctrl & CB_CTRL_UPCALL) || !(hazards & VCPU_HAZARD_UPCALL))
         return;
     if ((v->inject & CB_INJECT_VALID) || !virt->interruptible(v)) {
         v->want_window = true;
@@ -35,16 +35,18 @@ static void vcpu_prepare_upcall(struct vcpu *v)
 /* An entry, announced, that is not like the last one. False: something else must be done first. */
 static bool vcpu_prepare(struct vcpu *v)
 {
+    u32 hazards = atomic_load(&v->hazards);
+
     if (cpu_hazards() & HAZARD_EXIT) {
         vcpu_out(v);
         return false;
     }
-    if (vcpu_is_special(v) || !vcpu_tag_holds(v)) {
+    if ((hazards & VCPU_HAZARD_STATE) || !vcpu_tag_holds(v)) {
         vcpu_set_special(v);
         v->tag = tlb_enter(&cpu.asids, v->tag_identity, v->shadow ? shadow_refresh(v) : vcpu_generation(v), &v->tag_hint,
                            NULL);
     }
-    vcpu_prepare_upcall(v);
+    vcpu_prepare_upcall(v, hazards);
     if (v->want_window)
         vcpu_set_special(v);
     if (defends(DEFENCES_GUEST))

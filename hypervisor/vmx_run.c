@@ -268,7 +268,7 @@ static NORETURN void vmx_plain_call(struct vcpu *v, struct vmx *x)
     }
     fpu_was_closed();
     vmx_registers_leave(v, x);
-    kernel_exit();
+    vcpu_left_after_call();
 }
 
 NORETURN void vmx_exited(struct vcpu *v)
