@@ -95,6 +95,7 @@ HYPERVISOR_SRC := \
 	hypervisor/vmx_exit.c \
 	hypervisor/vmx_reason.c \
 	hypervisor/vmx_run.c \
+	hypervisor/vmx_shadow.c \
 	hypervisor/vmx_state.c \
 
 # Runtime library of the native tasks.

@@ -122,6 +122,7 @@ enum vmcs_segment { VMCS_ES, VMCS_CS, VMCS_SS, VMCS_DS, VMCS_FS, VMCS_GS, VMCS_L
 #define VMCS_CONTROL_IO (1u << 24)
 #define VMCS_CONTROL_MSR_BITMAP (1u << 28)
 #define VMCS_CONTROL_MONITOR (1u << 29)
+#define VMCS_CONTROL_PAUSE (1u << 30)
 #define VMCS_CONTROL_SECONDARY (1u << 31)
 #define VMCS_CONTROL2_EPT (1u << 1)
 #define VMCS_CONTROL2_VPID (1u << 5)
@@ -176,6 +177,7 @@ enum vmcs_reason {
     VMCS_REASON_GETSEC = 11,
     VMCS_REASON_HLT = 12,
     VMCS_REASON_INVD = 13,
+    VMCS_REASON_INVLPG = 14,
     VMCS_REASON_RDPMC = 15,
     VMCS_REASON_RSM = 17,
     VMCS_REASON_VMCALL = 18,
@@ -190,6 +192,7 @@ enum vmcs_reason {
     VMCS_REASON_BAD_MSR = 34,
     VMCS_REASON_MWAIT = 36,
     VMCS_REASON_MONITOR = 39,
+    VMCS_REASON_PAUSE = 40,
     VMCS_REASON_BAD_MACHINE_CHECK = 41, /* ... here */
     VMCS_REASON_EPT_VIOLATION = 48,
     VMCS_REASON_EPT_MISCONFIGURED = 49,
@@ -206,6 +209,9 @@ enum vmcs_reason {
 #define VMCS_CR_ACCESS(q) ((u32)(q) >> 4 & 3u)
 #define VMCS_CR_TO 0u
 #define VMCS_CR_FROM 1u
+#define VMCS_CR_CLTS 2u
+#define VMCS_CR_LMSW 3u
+#define VMCS_CR_SOURCE(q) ((u16)((q) >> 16)) /* of LMSW */
 #define VMCS_CR_REGISTER(q) ((u32)(q) >> 8 & 0xfu)
 #define VMCS_IO_WIDTH(q) (((u32)(q) & 7u) + 1)
 #define VMCS_IO_IN (1u << 3)

@@ -111,6 +111,10 @@ static bool lacks(u32 have, u32 needed)
     return (have & needed) != needed;
 }
 
+/* What comes with EPT in all processors, and what shadow page tables do without. */
+#define EXIT_NESTED (VMCS_EXIT_LOAD_PAT | VMCS_EXIT_SAVE_EFER | VMCS_EXIT_LOAD_EFER)
+#define ENTRY_NESTED (VMCS_ENTRY_LOAD_PAT | VMCS_ENTRY_LOAD_EFER)
+
 /* Pin-based and primary controls, those of exits and entries. */
 static const char *examine_controls(struct vmx_machine *m, bool truth)
 {
@@ -118,9 +122,8 @@ static const char *examine_controls(struct vmx_machine *m, bool truth)
     const u32 primary = VMCS_CONTROL_TSC_OFFSET | VMCS_CONTROL_HLT | VMCS_CONTROL_MWAIT | VMCS_CONTROL_RDPMC |
                         VMCS_CONTROL_CR8_LOAD | VMCS_CONTROL_CR8_STORE | VMCS_CONTROL_DR | VMCS_CONTROL_IO |
                         VMCS_CONTROL_MSR_BITMAP | VMCS_CONTROL_MONITOR | VMCS_CONTROL_SECONDARY;
-    const u32 exit = VMCS_EXIT_SAVE_DEBUG | VMCS_EXIT_HOST_64 | VMCS_EXIT_LOAD_PAT | VMCS_EXIT_SAVE_EFER |
-                     VMCS_EXIT_LOAD_EFER;
-    const u32 entry = VMCS_ENTRY_LOAD_DEBUG | VMCS_ENTRY_LOAD_PAT | VMCS_ENTRY_LOAD_EFER;
+    const u32 exit = VMCS_EXIT_SAVE_DEBUG | VMCS_EXIT_HOST_64 | EXIT_NESTED;
+    const u32 entry = VMCS_ENTRY_LOAD_DEBUG | ENTRY_NESTED;
 
     m->pin = controls(MSR_VMX_PIN, pin | VMCS_PIN_TIMER, truth);
     m->primary = controls(MSR_VMX_PRIMARY, primary, truth);
@@ -132,28 +135,26 @@ static const char *examine_controls(struct vmx_machine *m, bool truth)
         return "VT-x without MSR bitmaps";
     if (m->primary & (VMCS_CONTROL_CR3_LOAD | VMCS_CONTROL_CR3_STORE | VMCS_CONTROL_INVLPG))
         return "VT-x without true controls";
-    if (lacks(m->exit, exit) || lacks(m->entry, entry))
-        return "VT-x without switching of PAT and EFER";
-    if (!(m->primary & VMCS_CONTROL_SECONDARY))
-        return "VT-x without EPT is not supported yet";
+    if (lacks(m->exit, exit & ~EXIT_NESTED) || lacks(m->entry, entry & ~ENTRY_NESTED))
+        return "VT-x without switching of debug registers";
     return NULL;
 }
 
-/* Secondary controls, EPT and VPID: A.3.3, A.10. */
-static const char *examine_paging(struct vmx_machine *m)
+/* Secondary controls, EPT and VPID: A.3.3, A.10. False: guests run on shadow page tables. */
+static bool examine_nested(struct vmx_machine *m)
 {
     u64 can;
 
+    if (!(m->primary & VMCS_CONTROL_SECONDARY) || lacks(m->exit, EXIT_NESTED) || lacks(m->entry, ENTRY_NESTED))
+        return false;
     m->secondary = controls(MSR_VMX_SECONDARY, VMCS_CONTROL2_EPT | VMCS_CONTROL2_VPID | VMCS_CONTROL2_WBINVD |
                                                    VMCS_CONTROL2_UNRESTRICTED | VMCS_CONTROL2_INVPCID, false);
-    if (!(m->secondary & VMCS_CONTROL2_EPT))
-        return "VT-x without EPT is not supported yet";
-    if (!(m->secondary & VMCS_CONTROL2_UNRESTRICTED))
-        return "VT-x without unrestricted guests is not supported yet";
+    if (lacks(m->secondary, VMCS_CONTROL2_EPT | VMCS_CONTROL2_UNRESTRICTED))
+        return false;
     can = rdmsr(MSR_VMX_EPT_VPID);
     if (!(can & EPT_4_LEVELS) || !(can & EPT_WB) || !(can & EPT_INVEPT) ||
         !(can & (EPT_INVEPT_SINGLE | EPT_INVEPT_ALL)))
-        return "VT-x with an EPT that lacks what is needed";
+        return false;
     m->ept = VMCS_EPT_WB | VMCS_EPT_LEVELS | (can & EPT_AD ? VMCS_EPT_AD : 0);
     m->ept_level = can & EPT_1G ? 3 : can & EPT_2M ? 2 : 1;
     m->invept = can & EPT_INVEPT_SINGLE ? INV_SINGLE : INV_ALL;
@@ -162,7 +163,16 @@ static const char *examine_paging(struct vmx_machine *m)
               (can & (VPID_INVVPID_SINGLE | VPID_INVVPID_ALL));
     if (!m->vpid)
         m->secondary &= ~VMCS_CONTROL2_VPID;
-    return NULL;
+    return true;
+}
+
+/* Without second-level tables (docs/shadow-paging.md). Such a processor can always leave a guest that touches CR3. */
+static void choose_shadow(struct vmx_machine *m)
+{
+    m->primary |= VMCS_CONTROL_CR3_LOAD | VMCS_CONTROL_CR3_STORE | VMCS_CONTROL_INVLPG;
+    m->secondary = m->primary & VMCS_CONTROL_SECONDARY ? controls(MSR_VMX_SECONDARY, VMCS_CONTROL2_WBINVD, false) : 0;
+    m->exit &= ~EXIT_NESTED;
+    m->entry &= ~ENTRY_NESTED;
 }
 
 /* This CPU. NULL: vCPUs can run on it, with these settings. */
@@ -180,13 +190,16 @@ static const char *examine(struct vmx_machine *m)
     if (BASIC_TYPE(basic) != TYPE_WB)
         return "VT-x whose VMCS is not cached";
     refusal = examine_controls(m, basic & BASIC_TRUE);
-    if (!refusal)
-        refusal = examine_paging(m);
     if (refusal)
         return refusal;
+    m->nested = examine_nested(m);
+    if (!m->nested)
+        choose_shadow(m);
+    if (!(m->pin & VMCS_PIN_TIMER)) /* another backstop, against guests that spin with interrupts off */
+        m->primary |= VMCS_CONTROL_PAUSE;
     m->revision = (u32)(basic & BASIC_REVISION);
     /* An unrestricted guest may clear PE and PG (A.7). */
-    m->cr0_fixed = (rdmsr(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG)) | VMX_CR0_NE;
+    m->cr0_fixed = (rdmsr(MSR_VMX_CR0_FIXED0) & ~(m->nested ? CR0_PE | CR0_PG : 0)) | VMX_CR0_NE;
     m->cr4_fixed = rdmsr(MSR_VMX_CR4_FIXED0) | VMX_CR4_VMXE | VMX_CR4_MCE;
     m->timer = (u32)(MAX(tsc_khz * TIMER_US / 1000 >> MISC_TIMER_SHIFT(rdmsr(MSR_VMX_MISC)), 1));
     return NULL;
@@ -198,7 +211,7 @@ static const char *vmx_probe(void)
 
     if (refusal)
         return refusal;
-    virt_nested = true;
+    virt_nested = vmx_machine.nested;
     space_ept_level = vmx_machine.ept_level;
     msr_bitmap_init();
     return NULL;
@@ -239,6 +252,8 @@ static void vmx_leave(void)
 {
     cpu_gdt_reload();
     cpu_syscall_init();
+    if (!vmx_machine.nested) /* the guest's may lack SCE */
+        wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
     vmx_cpu()->syscall = NULL;
     cpu.guest_left = false;
 }
@@ -367,6 +382,8 @@ void vmx_load(struct vmx *x, const struct vcpu *v)
     host_setup();
     controls_setup(x, v->ctx.domain);
     vmx_reset(x);
+    if (v->shadow)
+        vmx_shadow_init(v, x);
 }
 
 const struct virt_ops vmx_ops = {

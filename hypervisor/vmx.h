@@ -57,6 +57,7 @@ struct vmx_machine {
     u8 ept_level;                            /* space.h */
     u8 invept, invvpid;                      /* kind of flush: one context, or all */
     bool vpid;
+    bool nested;                             /* EPT, and all that goes with it; else shadow page tables */
 };
 extern struct vmx_machine vmx_machine;
 
@@ -77,6 +78,7 @@ struct vmx {
 
     u64 cr2, cr8;
     u64 dr[4], dr6;
+    u64 pat;                /* with shadow page tables, where it has no effect */
     u64 star, lstar, cstar, fmask, kernel_gs_base; /* the last one: unless struct vmx_cpu says that it is in the CPU */
 };
 
@@ -118,6 +120,17 @@ void vmx_skip(struct vcpu *v, u32 bytes);
 bool vmx_interruptible(const struct vcpu *v);
 void vmx_enable_interrupts(struct vcpu *v);
 void vmx_controls(struct vmx *x, u32 primary);
+unsigned vmx_fault(struct vcpu *v, u32 vector);  /* the guest gets #UD or #GP */
+
+/* vmx_shadow.c: for vCPUs that have v->shadow; the VMCS is loaded. */
+void vmx_shadow_init(const struct vcpu *v, struct vmx *x);           /* after a reset */
+void vmx_shadow_put(struct vcpu *v, struct vmx *x, u32 groups, const struct cb_state *in);
+void vmx_shadow_get(const struct vcpu *v, const struct vmx *x, u32 groups, struct cb_state *out);
+void vmx_shadow_enter(const struct vcpu *v);
+void vmx_shadow_syscall(const struct vcpu *v);                        /* EFER, when STAR and so on become the guest's */
+unsigned vmx_shadow_fault(struct vcpu *v, struct vmx *x);             /* #PF has left the guest */
+unsigned vmx_shadow_cr(struct vcpu *v, struct vmx *x, u64 q);
+unsigned vmx_shadow_invlpg(struct vcpu *v);
 
 unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason);         /* vmx_exit.c: all exits, and two of them */
 unsigned vmx_cpuid(struct vcpu *v, const struct vmx *x);

@@ -52,7 +52,7 @@ static void vmx_exception_inject(struct vcpu *v, u32 vector, bool error)
     vcpu_set_special(v);
 }
 
-static unsigned vmx_fault(struct vcpu *v, u32 vector)
+unsigned vmx_fault(struct vcpu *v, u32 vector)
 {
     vmx_exception_inject(v, vector, vector == VMX_VECTOR_GP);
     return VIRT_EXIT_HANDLED;
@@ -102,6 +102,8 @@ static unsigned vmx_exception(struct vcpu *v, struct vmx *x)
     vmx_iret_faulted(v, event);
     if (vector == VMX_VECTOR_DB)
         vmx_debug(v, x, event);
+    if (vector == VMX_VECTOR_PF && v->shadow)
+        return vmx_shadow_fault(v, x);
     if (!(v->exception_bitmap & 1u << vector)) {
         if (v->inject == (CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector))
             atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL);
@@ -239,6 +241,8 @@ static unsigned vmx_cr(struct vcpu *v, struct vmx *x)
 
     if (number == 8 && access <= VMCS_CR_FROM)
         return vmx_cr8(v, x, q);
+    if (v->shadow)
+        return vmx_shadow_cr(v, x, q);
     if (number == 0 && access == VMCS_CR_TO)
         return vmx_cr0_write(v, x, vmx_register_read(v, VMCS_CR_REGISTER(q)));
     if (number == 4 && access == VMCS_CR_TO)
@@ -268,6 +272,11 @@ static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
     case VMCS_REASON_NMI_WINDOW: /* vcpu_run.c sees v->nmi */
     case VMCS_REASON_INIT:
     case VMCS_REASON_STARTUP: return VIRT_EXIT_HANDLED;
+    case VMCS_REASON_PAUSE:
+        __asm__ volatile("sti; nop; cli" : : : "memory");
+        vmx_skip(v, v->insn_len);
+        return VIRT_EXIT_INTERRUPT;
+    case VMCS_REASON_INVLPG: return vmx_shadow_invlpg(v);
     case VMCS_REASON_RDPMC: return vmx_instruction(v, CB_INSN_RDPMC);
     case VMCS_REASON_MONITOR: return vmx_instruction(v, CB_INSN_MONITOR);
     case VMCS_REASON_MWAIT: return vmx_instruction(v, CB_INSN_MWAIT);
@@ -293,7 +302,7 @@ static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
 
 /* Exits that are caused by an instruction have its length (28.2.5): reasons 9 to 32, MWAIT, MONITOR, 50 to 63 but for the timer. */
 #define REASONS_WITH_LENGTH                                                                            \
-    ((0x1ffffffffull & ~0x1ffull) | 1ull << VMCS_REASON_MWAIT | 1ull << VMCS_REASON_MONITOR |           \
+    ((0x1ffffffffull & ~0x1ffull) | 1ull << VMCS_REASON_MWAIT | 1ull << VMCS_REASON_MONITOR | 1ull << VMCS_REASON_PAUSE |           \
      (~0ull << VMCS_REASON_INVEPT & ~(1ull << VMCS_REASON_TIMER)))
 
 static bool vmx_has_length(u32 reason)

@@ -60,7 +60,7 @@ static void vmx_flush(struct vcpu *v, struct vmx *x)
     struct space *s = &v->ctx.domain->space;
     bool failed = false;
 
-    if (!v->tag.flush)
+    if (!v->tag.flush || v->shadow) /* with shadow page tables, there is no VPID: each entry flushes */
         return;
     if (vmx_machine.vpid)
         failed = VMCS_FAILS("invvpid %1, %2", "m"(descriptor), "r"((u64)vmx_machine.invvpid));
@@ -102,7 +102,7 @@ static void vmx_dr_leave(struct vmx *x)
 }
 
 /* What neither VMCS nor vmx_enter() switches, and what another guest or vmx_leave() may have changed. */
-static void vmx_msrs_enter(struct vmx *x)
+static void vmx_msrs_enter(const struct vcpu *v, struct vmx *x)
 {
     struct vmx_cpu *c = vmx_cpu();
 
@@ -111,6 +111,8 @@ static void vmx_msrs_enter(struct vmx *x)
         wrmsr(MSR_LSTAR, x->lstar);
         wrmsr(MSR_FMASK, x->fmask);
         c->syscall = x;
+        if (v->shadow)
+            vmx_shadow_syscall(v);
     }
     if (c->gs_base != x) {
         if (c->gs_base)
@@ -177,7 +179,7 @@ static void vmx_registers_enter(const struct vcpu *v, struct vmx *x)
         x->host_cr3 = cr3;
         vmcs_write(VMCS_HOST_CR3, cr3);
     }
-    vmx_msrs_enter(x);
+    vmx_msrs_enter(v, x);
     if (read_cr2() != x->cr2)
         write_cr2(x->cr2);
     if (v->xcr0 != fpu_features && features.xsave)
@@ -243,6 +245,8 @@ unsigned vmx_run(struct vcpu *v)
         vmx_prepare(v, x);
     else if (v->inject) /* an upcall */
         vmx_inject(v);
+    if (v->shadow)
+        vmx_shadow_enter(v);
     vmx_registers_enter(v, x);
     vmx_enter(v, x->launched);
 }

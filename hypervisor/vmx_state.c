@@ -193,7 +193,8 @@ static void system_put(struct vmx *x, const struct cb_state *in)
 {
     struct vmx_cpu *c = vmx_cpu();
 
-    efer_put(x, IN(efer) & EFER_GUEST);
+    if (vmx_machine.nested)
+        efer_put(x, IN(efer) & EFER_GUEST);
     x->star = IN(star);
     x->lstar = canonical(IN(lstar));
     x->cstar = canonical(IN(cstar));
@@ -206,7 +207,8 @@ static void system_put(struct vmx *x, const struct cb_state *in)
     vmcs_write(VMCS_GUEST_SYSENTER_CS, (u32)IN(sysenter_cs));
     vmcs_write(VMCS_GUEST_SYSENTER_ESP, canonical(IN(sysenter_esp)));
     vmcs_write(VMCS_GUEST_SYSENTER_EIP, canonical(IN(sysenter_eip)));
-    vmcs_write(VMCS_GUEST_PAT, IN(pat));
+    if (vmx_machine.nested)
+        vmcs_write(VMCS_GUEST_PAT, IN(pat));
 }
 
 static void debug_put(struct vmx *x, u64 dr6, u64 dr7)
@@ -238,6 +240,7 @@ void vmx_reset(struct vmx *x)
     vmcs_write(VMCS_GUEST_RIP, 0xfff0);
     vmcs_write(VMCS_GUEST_RSP, 0);
     vmcs_write(VMCS_GUEST_PAT, PAT_RESET);
+    x->pat = PAT_RESET;
     vmcs_write(VMCS_GUEST_DEBUGCTL, 0);
     vmcs_write(VMCS_GUEST_SYSENTER_CS, 0);
     vmcs_write(VMCS_GUEST_SYSENTER_ESP, 0);
@@ -290,6 +293,8 @@ void vmx_get(const struct vcpu *v, u32 groups, struct cb_state *out)
         system_get(x, out);
     if (groups & CB_GROUP_INJECT)
         out->blocked = (u32)vmcs_read(VMCS_INTERRUPTIBILITY) & (CB_BLOCKED_STI | CB_BLOCKED_MOVSS);
+    if (v->shadow)
+        vmx_shadow_get(v, x, groups, out);
 }
 
 static void segments_put(u32 groups, const struct cb_state *in)
@@ -333,19 +338,21 @@ void vmx_put(struct vcpu *v, u32 groups, const struct cb_state *in)
         vmcs_write(VMCS_GUEST_RIP, IN(rip));
     if (groups & CB_GROUP_RFLAGS)
         vmcs_write(VMCS_GUEST_RFLAGS, (IN(rflags) & RFLAGS_ALL) | RFLAGS_1);
-    if (groups & CB_GROUP_CR)
+    if (v->shadow && (groups & (CB_GROUP_CR | CB_GROUP_SYSCALL)))
+        vmx_shadow_put(v, x, groups, in);
+    else if (groups & CB_GROUP_CR)
         control_registers_put(x, in);
     if (groups & CB_GROUP_DR)
         debug_put(x, IN(dr6), IN(dr7));
     segments_put(groups, in);
     if (groups & CB_GROUP_SYSCALL)
         system_put(x, in);
-    if (groups & (CB_GROUP_CR | CB_GROUP_SYSCALL))
+    if (!v->shadow && (groups & (CB_GROUP_CR | CB_GROUP_SYSCALL)))
         control_registers_check(x);
     if (groups & CB_GROUP_INJECT)
         blocked_put(v, IN(blocked));
     if (groups & CB_GROUP_CTRL) {
         vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
-        vmcs_write(VMCS_EXCEPTIONS, v->exception_bitmap | VMX_EXCEPTIONS);
+        vmcs_write(VMCS_EXCEPTIONS, v->exception_bitmap | VMX_EXCEPTIONS | (v->shadow ? 1u << VMX_VECTOR_PF : 0));
     }
 }

@@ -5,11 +5,13 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define SMALL_DISK_FILES 42
 #define DISK_FILES_MIN 50
 
 #define SVM "-cpu", "EPYC,+svm,npt=off"
+#define VMX "core2_penryn_t9600" /* VT-x without EPT */
 
 static void expect_files(struct machine *m, unsigned files)
 {
@@ -61,14 +63,38 @@ Test(shadow, exits_on_svm)
     machine_expect_end(&m, 0, 60);
 }
 
+Test(shadow, linux_on_vmx)
+{
+    struct machine m;
+
+    setenv("MODEL", VMX, 1);
+    machine_start_bochs(&m, "shadow-vmx", ISO("shadow"), 1);
+    machine_expect(&m, "virtual CPUs: VT-x on shadow page tables", 120);
+    linux_runs(&m, "nproc\r\n1\r\n", SMALL_DISK_FILES);
+}
+
 /* Several guests, whose vCPUs share CPUs, and one that dies of a triple fault. */
+static void tiny_guests(struct machine *m, int code)
+{
+    machine_expect(m, "root: failed: fault: crashed: triple fault at rip 0x2", 300);
+    cr_assert(machine_said(m, "root: one: powered off"));
+    cr_assert(machine_said(m, "root: two: powered off"));
+    machine_expect_end(m, code, 60);
+}
+
 Test(shadow, tiny_guests_on_svm)
 {
     struct machine m;
 
     machine_start_qemu(&m, "shadow-tiny-svm", ISO("tiny"), (const char *const[]){SVM, NULL});
-    machine_expect(&m, "root: failed: fault: crashed: triple fault at rip 0x2", 300);
-    cr_assert(machine_said(&m, "root: one: powered off"));
-    cr_assert(machine_said(&m, "root: two: powered off"));
-    machine_expect_end(&m, 3, 60);
+    tiny_guests(&m, 3);
+}
+
+Test(shadow, tiny_guests_on_vmx)
+{
+    struct machine m;
+
+    setenv("MODEL", VMX, 1);
+    machine_start_bochs(&m, "shadow-tiny-vmx", ISO("tiny"), 1);
+    tiny_guests(&m, 0);
 }

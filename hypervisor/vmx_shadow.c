@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * VT-x without EPT: exits that shadow page tables need, and the VMCS's side of the control registers. The guest owns no
+ * bit of CR0 and CR4: it reads what it wrote, and each change leaves it. Such processors run no guest in real mode, and
+ * some do not switch EFER: then SCE is switched with the other system call registers, LME and LMA follow from the entry
+ * control, and NXE is set on both sides.
+ */
+#include <corbel/state.h>
+
+#include "shadow.h"
+#include "shadow_insn.h"
+#include "virt.h"
+#include "vmx.h"
+#include "x86.h"
+
+#define RIGHTS_L (1u << 13)
+#define RIGHTS_DPL(rights) ((u32)(rights) >> 5 & 3u)
+#define EFER_GUEST (EFER_SCE | EFER_LME | EFER_NXE)
+
+/* One field of a message, read once. */
+#define IN(field) (*(const volatile __typeof__(in->field) *)&in->field)
+
+static bool code64(const struct paging *p)
+{
+    return paging_long(p) && (vmcs_read(VMCS_GUEST_ES_RIGHTS + 2u * VMCS_CS) & RIGHTS_L);
+}
+
+static const char *refusal(const struct paging *p)
+{
+    if (!(p->cr0 & CR0_PE))
+        return "real mode needs VT-x with unrestricted guests";
+    if (p->cr0 & ~(VMX_CR0_OWNED | VMX_CR0_SHADOWED))
+        return "CR0 has bits that a guest cannot set";
+    if (p->cr4 & ~shadow_cr4_bits)
+        return "CR4 has bits that a guest cannot set";
+    return shadow_cr_valid(p) ? NULL : "long mode needs PAE";
+}
+
+/* Control registers of the hardware from the guest's. */
+static void hardware_set(const struct vcpu *v, struct vmx *x)
+{
+    const struct paging *p = &v->shadow->guest;
+    struct paging hw = shadow_cr_hardware(p);
+
+    x->wrong = refusal(p);
+    x->cr0_shadow = p->cr0;
+    x->cr4_shadow = p->cr4;
+    vmcs_write(VMCS_CR0_SHADOW, p->cr0);
+    vmcs_write(VMCS_CR4_SHADOW, p->cr4);
+    vmcs_write(VMCS_GUEST_CR0, (hw.cr0 & VMX_CR0_OWNED) | vmx_machine.cr0_fixed);
+    vmcs_write(VMCS_GUEST_CR4, (hw.cr4 & VMX_CR4_OWNED) | vmx_machine.cr4_fixed);
+    vmcs_write(VMCS_ENTRY_CONTROLS, vmx_machine.entry | (hw.efer & EFER_LMA ? VMCS_ENTRY_LONG_MODE : 0));
+}
+
+void vmx_shadow_init(const struct vcpu *v, struct vmx *x)
+{
+    v->shadow->guest = (struct paging){ .cr0 = x->cr0_shadow };
+    vmcs_write(VMCS_CR0_MASK, ~0ull);
+    vmcs_write(VMCS_CR4_MASK, ~0ull);
+    vmcs_write(VMCS_EXCEPTIONS, VMX_EXCEPTIONS | 1u << VMX_VECTOR_PF);
+    hardware_set(v, x);
+}
+
+void vmx_shadow_put(struct vcpu *v, struct vmx *x, u32 groups, const struct cb_state *in)
+{
+    struct paging to = v->shadow->guest;
+
+    if (groups & CB_GROUP_CR) {
+        to.cr0 = IN(cr0);
+        to.cr3 = IN(cr3);
+        to.cr4 = IN(cr4);
+        x->cr2 = IN(cr2);
+        x->cr8 = IN(cr8) & 0xf;
+    }
+    if (groups & CB_GROUP_SYSCALL) {
+        to.efer = IN(efer) & EFER_GUEST;
+        x->pat = IN(pat);
+    }
+    shadow_cr_set(&v->shadow->guest, &v->shadow->table, &to);
+    shadow_settle(v);
+    hardware_set(v, x);
+}
+
+void vmx_shadow_get(const struct vcpu *v, const struct vmx *x, u32 groups, struct cb_state *out)
+{
+    const struct paging *p = &v->shadow->guest;
+
+    if (groups & CB_GROUP_CR) {
+        out->cr0 = p->cr0;
+        out->cr3 = p->cr3;
+        out->cr4 = p->cr4;
+    }
+    if (groups & CB_GROUP_SYSCALL) {
+        out->efer = p->efer;
+        out->pat = x->pat;
+    }
+}
+
+void vmx_shadow_enter(const struct vcpu *v)
+{
+    vmcs_write(VMCS_GUEST_CR3, shadow_root(v->shadow));
+}
+
+void vmx_shadow_syscall(const struct vcpu *v)
+{
+    wrmsr(MSR_EFER, (rdmsr(MSR_EFER) & ~EFER_SCE) | (v->shadow->guest.efer & EFER_SCE));
+}
+
+unsigned vmx_shadow_fault(struct vcpu *v, struct vmx *x)
+{
+    bool user_mode = RIGHTS_DPL(vmcs_read(VMCS_GUEST_SS_RIGHTS)) == 3;
+    bool pass = (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_AC) && !user_mode; /* else it is implicit, from user mode */
+    u32 error = (u32)vmcs_read(VMCS_EXIT_EVENT_ERROR);
+
+    return shadow_page_fault(v, vmcs_read(VMCS_QUALIFICATION), error | (pass ? PF_AC : 0), &x->cr2);
+}
+
+static u64 register_read(struct vcpu *v, u32 number)
+{
+    const u64 *at = insn_register(&v->ctx.regs, number);
+
+    return at ? *at : vmcs_read(VMCS_GUEST_RSP);
+}
+
+static void cr3_read(struct vcpu *v, u32 number)
+{
+    u64 *at = insn_register(&v->ctx.regs, number), value = v->shadow->guest.cr3;
+
+    if (at)
+        *at = value;
+    else
+        vmcs_write(VMCS_GUEST_RSP, value);
+}
+
+/* What is to be written to the control register. */
+static u64 cr_value(struct vcpu *v, u64 q)
+{
+    const struct paging *p = &v->shadow->guest;
+    u64 value;
+
+    switch (VMCS_CR_ACCESS(q)) {
+    case VMCS_CR_CLTS: return p->cr0 & ~CR0_TS;
+    case VMCS_CR_LMSW: return (p->cr0 & ~0xeull) | (VMCS_CR_SOURCE(q) & 0xf);
+    default:
+        value = register_read(v, VMCS_CR_REGISTER(q));
+        return code64(p) ? value : (u32)value;
+    }
+}
+
+unsigned vmx_shadow_cr(struct vcpu *v, struct vmx *x, u64 q)
+{
+    struct shadow *s = v->shadow;
+
+    if (VMCS_CR_ACCESS(q) == VMCS_CR_FROM) {
+        cr3_read(v, VMCS_CR_REGISTER(q));
+    } else {
+        if (!shadow_cr_write(&s->guest, &s->table, VMCS_CR_NUMBER(q), cr_value(v, q), code64(&s->guest)))
+            return vmx_fault(v, VMX_VECTOR_GP);
+        hardware_set(v, x);
+        shadow_settle(v);
+    }
+    vmx_skip(v, v->insn_len);
+    return VIRT_EXIT_HANDLED;
+}
+
+unsigned vmx_shadow_invlpg(struct vcpu *v)
+{
+    shadow_table_drop(&v->shadow->table, vmcs_read(VMCS_QUALIFICATION));
+    shadow_settle(v);
+    vmx_skip(v, v->insn_len);
+    return VIRT_EXIT_HANDLED;
+}
