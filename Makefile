@@ -532,17 +532,18 @@ ISO_ipcbench := $(ISO_LINUX) echo=$(ECHO)
 ISO_ipcbench2 := $(ISO_ipcbench)
 ISO_bad := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf part=$(B)/iso/part
 
-# iso NAME: its rules, and those of NAME-mitigations.iso, the same with the hypervisor's mitigations forced on. The exit
-# port exists on QEMU alone, and is used only by a system that failed.
+# iso NAME: its rules, and those of NAME-mitigations.iso and NAME-plain.iso, the same with the hypervisor's mitigations
+# forced on and off. The exit port exists on QEMU alone, and is used only by a system that failed.
 define iso
 $(B)/iso/$(1).dtb: boot/$(1).dts
 	@mkdir -p $$(@D)
 	@echo "  DTC     $$@"
 	$(Q)dtc -q -I dts -O dtb -o $$@ $$<
-$(B)/iso/$(1).iso $(B)/iso/$(1)-mitigations.iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(B)/iso/$(1).dtb \
+$(B)/iso/$(1).iso $(B)/iso/$(1)-mitigations.iso $(B)/iso/$(1)-plain.iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(B)/iso/$(1).dtb \
 		$$(foreach m,$$(ISO_$(1)),$$(lastword $$(subst =, ,$$m)))
 	@echo "  ISO     $$@"
-	$(Q)VIDEO=$$(ISO_$(1)_VIDEO) boot/mkiso $$@ "exit-port=0xf4$$(if $$(findstring -mitigations.iso,$$@), mitigations=on)" \
+	$(Q)VIDEO=$$(ISO_$(1)_VIDEO) boot/mkiso $$@ "exit-port=0xf4$$(if $$(findstring -mitigations.iso,$$@), \
+		mitigations=on)$$(if $$(findstring -plain.iso,$$@), mitigations=off)" \
 		$(HYPERVISOR) $(ROOT) manifest=$(B)/iso/$(1).dtb $$(ISO_$(1))
 endef
 $(foreach i,$(ISOS),$(eval $(call iso,$(i))))
@@ -610,15 +611,15 @@ $(COUNTER): tests/bench/counter.c tests/bench/bench.h Makefile
 	$(Q)$(CC) $(HOST_FLAGS) -O2 -fPIC -fvisibility=hidden -shared -o $@ $<
 
 .PHONY: bench bench-ipc
-BENCH_ISOS := $(foreach i,ipcguest ipcnative,$(B)/iso/$(i).iso $(B)/iso/$(i)-mitigations.iso)
+BENCH_ISOS := $(foreach i,ipcguest ipcnative,$(B)/iso/$(i).iso $(B)/iso/$(i)-mitigations.iso) $(B)/iso/ipcguest-plain.iso
 
 bench: deps ## measure against budgets
 	$(BUILD) $(BENCH_ISOS) $(B)/iso/bench.iso $(COUNTER)
 	$(Q)tests/bench/run $(B) --boot $(BZIMAGE) $(INITRAMFS)
 
-bench-ipc: deps ## only the paths of communication (TRACE=path: its instructions, one by one)
+bench-ipc: deps ## only the paths of communication (TRACE=path: its instructions, one by one; EMULATOR=bochs: on VT-x)
 	$(BUILD) $(BENCH_ISOS) $(COUNTER)
-	$(Q)tests/bench/run $(B) $(if $(TRACE),--trace $(TRACE))
+	$(Q)tests/bench/run $(B) $(if $(TRACE),--trace $(TRACE) $(if $(filter bochs,$(EMULATOR)),--bochs))
 
 # ---- The rest ------------------------------------------------------------------------------------------------
 

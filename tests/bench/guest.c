@@ -188,7 +188,7 @@ static void measure_call(void)
     bench_path("guest-call", round_words, rounds, 0);
 }
 
-static void measure_event(const char *name, const char *link)
+static void measure_event(const char *name, bench_fn *function, const char *link)
 {
     int node = grant_find(link, "corbel,link");
 
@@ -202,7 +202,7 @@ static void measure_event(const char *name, const char *link)
 
     upcall_word = grant_cell(node, "corbel,port") / 64;
     upcall_count = 0;
-    bench_path(name, round_event, rounds, 0);
+    bench_path(name, function, rounds, 0);
 }
 
 static void measure(void)
@@ -211,8 +211,8 @@ static void measure(void)
     bench_empty(round_empty);
     measure_exits();
     measure_call();
-    measure_event("guest-event", "same");
-    measure_event("guest-event-other-cpu", "other");
+    measure_event("guest-event", round_event, "same");
+    measure_event("guest-event-other-cpu", round_event_other_cpu, "other");
     bench_print("bench end\n");
 }
 

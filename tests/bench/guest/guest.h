@@ -19,7 +19,7 @@ CB_ASSERT_OFFSET(struct cb_event_page, summary, EVENT_PAGE_SUMMARY);
 CB_ASSERT_OFFSET(struct cb_event_page, upcall, EVENT_PAGE_UPCALL);
 CB_ASSERT_OFFSET(struct cb_event_page, pending, EVENT_PAGE_PENDING);
 
-bench_fn round_empty, round_hypercall, round_words, round_cpuid, round_port, round_event;
+bench_fn round_empty, round_hypercall, round_words, round_cpuid, round_port, round_event, round_event_other_cpu;
 
 uint64_t guest_call(uint64_t word, struct cb_args *args);
 void upcall_entry(void);
