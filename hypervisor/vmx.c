@@ -362,7 +362,8 @@ static void controls_setup(struct vmx *x, const struct domain *d)
     vmcs_write(VMCS_EPT_POINTER, physical(d->space.root) | m->ept);
     vmcs_write(VMCS_LINK_POINTER, UINT64_MAX);
     vmcs_write(VMCS_CR0_MASK, ~VMX_CR0_OWNED | m->cr0_fixed);
-    vmcs_write(VMCS_CR4_MASK, ~VMX_CR4_OWNED | m->cr4_fixed);
+    x->cr4_mask = ~VMX_CR4_OWNED | m->cr4_fixed;
+    vmcs_write(VMCS_CR4_MASK, x->cr4_mask);
     if (m->pin & VMCS_PIN_TIMER)
         vmcs_write(VMCS_PREEMPTION_TIMER, m->timer);
 }

@@ -75,6 +75,7 @@ struct vmx {
     u64 host_cr3;           /* what the VMCS has: it is written only if something else is due */
     u32 primary, vpid;
     u64 cr0_shadow, cr4_shadow;
+    u64 cr4_mask;           /* bits that the guest does not own, and reads from the shadow */
 
     u64 cr2, cr8;
     u64 dr[4], dr6;

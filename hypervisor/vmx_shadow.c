@@ -29,7 +29,7 @@ static const char *refusal(const struct paging *p)
 {
     if (!(p->cr0 & CR0_PE))
         return "real mode needs VT-x with unrestricted guests";
-    if (p->cr0 & ~(VMX_CR0_OWNED | VMX_CR0_SHADOWED))
+    if ((p->cr0 & ~(VMX_CR0_OWNED | VMX_CR0_SHADOWED)) || ((p->cr0 & CR0_NW) && !(p->cr0 & CR0_CD)))
         return "CR0 has bits that a guest cannot set";
     if (p->cr4 & ~shadow_cr4_bits)
         return "CR4 has bits that a guest cannot set";
@@ -56,7 +56,8 @@ void vmx_shadow_init(const struct vcpu *v, struct vmx *x)
 {
     v->shadow->guest = (struct paging){ .cr0 = x->cr0_shadow };
     vmcs_write(VMCS_CR0_MASK, ~0ull);
-    vmcs_write(VMCS_CR4_MASK, ~0ull);
+    x->cr4_mask = ~0ull;
+    vmcs_write(VMCS_CR4_MASK, x->cr4_mask);
     vmcs_write(VMCS_EXCEPTIONS, VMX_EXCEPTIONS | 1u << VMX_VECTOR_PF);
     hardware_set(v, x);
 }

@@ -97,9 +97,7 @@ static u64 cr0_get(const struct vmx *x)
 
 u64 vmx_cr4(const struct vmx *x)
 {
-    u64 mask = ~VMX_CR4_OWNED | vmx_machine.cr4_fixed;
-
-    return (vmcs_read(VMCS_GUEST_CR4) & ~mask) | (x->cr4_shadow & mask);
+    return (vmcs_read(VMCS_GUEST_CR4) & ~x->cr4_mask) | (x->cr4_shadow & x->cr4_mask);
 }
 
 static void cr0_put(struct vmx *x, u64 value)

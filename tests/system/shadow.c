@@ -73,6 +73,30 @@ Test(shadow, linux_on_vmx)
     linux_runs(&m, "nproc\r\n1\r\n", SMALL_DISK_FILES);
 }
 
+/* There is no real mode on such a processor. The other modes are tried by name: what is not told apart here is on QEMU. */
+Test(shadow, exits_on_vmx)
+{
+    struct machine m;
+
+    setenv("MODEL", VMX, 1);
+    machine_start_bochs(&m, "shadow-exits-vmx", ISO("exittest"), 1);
+    machine_expect(&m, "cannot be entered: real mode needs VT-x with unrestricted guests", 120);
+    machine_expect(&m, "test hostile (64 bits): ok", 300);
+    for (unsigned mode = 0; mode < 3; mode++) {
+        static const char *const tests[] = {"control_registers", "memory_read", "memory_write", "memory_exec", "memory_rights",
+                                            "memory_table", "exception_page", "delivery_stack", "hostile"};
+        static const char *const modes[] = {"32 bits", "32 bits, paging", "64 bits"};
+
+        for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+            char line[80];
+
+            snprintf(line, sizeof(line), "test %s (%s): ok", tests[i], modes[mode]);
+            cr_assert(machine_said(&m, line), "no %s", line);
+        }
+    }
+    machine_stop(&m);
+}
+
 /* Several guests, whose vCPUs share CPUs, and one that dies of a triple fault. */
 static void tiny_guests(struct machine *m, int code)
 {
