@@ -208,7 +208,8 @@ static bool defended(const struct cpu_facts *f, unsigned flaw, u32 defences)
 {
     switch (flaw) {
     case FLAW_BIT_SSB: return true; /* by what the hypervisor is */
-    case FLAW_BIT_SPECTRE_V2: return defences & DEFENCE(IBPB);
+    /* Domains from each other; and the kernel, which has indirect calls. */
+    case FLAW_BIT_SPECTRE_V2: return (defences & DEFENCE(IBPB)) && (defences & (DEFENCE(IBRS) | DEFENCE(AUTO_IBRS)));
     case FLAW_BIT_BHI: return defences & DEFENCE(BHI);
     case FLAW_BIT_MDS:
     case FLAW_BIT_TAA:
