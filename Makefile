@@ -35,6 +35,7 @@ HYPERVISOR_SRC := \
 	hypervisor/entry.S \
 	hypervisor/entry_guarded.S \
 	hypervisor/entry_roots.S \
+	hypervisor/entry_trap.S \
 	hypervisor/event.c \
 	hypervisor/exception.c \
 	hypervisor/exit.c \

@@ -6,3 +6,4 @@
 #define entry_return entry_return_guarded
 #define entry_return_syscall entry_return_syscall_guarded
 #include "entry.S"
+#include "entry_trap.S"

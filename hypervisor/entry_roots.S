@@ -8,3 +8,4 @@
 #define entry_return_syscall entry_return_syscall_roots
 #define entry_vectors entry_vectors_roots
 #include "entry.S"
+#include "entry_trap.S"

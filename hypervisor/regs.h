@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The saved registers of an execution context. Exceptions and interrupts from user mode push straight into
- * this structure (TSS.RSP0 points to its end), so its size and place keep 16-byte alignment.
+ * The saved registers of an execution context. Ways out of the kernel take it for the stack, so its size and place keep
+ * 16-byte alignment.
  */
 #ifndef REGS_H
 #define REGS_H
@@ -34,7 +34,42 @@
 /* Offset of struct regs in struct ctx (ctx.h). */
 #define CTX_REGS 48
 
-#ifndef __ASSEMBLER__
+#ifdef __ASSEMBLER__
+#define REG(name) CTX_REGS + REGS_##name
+
+/* The general registers but rax, rdi and rsp, into the context `c` (rax or rdi), and from it. */
+.macro save_general c
+    movq %rsi, REG(RSI)(\c)
+    movq %rdx, REG(RDX)(\c)
+    movq %rcx, REG(RCX)(\c)
+    movq %r8, REG(R8)(\c)
+    movq %r9, REG(R9)(\c)
+    movq %r10, REG(R10)(\c)
+    movq %r11, REG(R11)(\c)
+    movq %rbx, REG(RBX)(\c)
+    movq %rbp, REG(RBP)(\c)
+    movq %r12, REG(R12)(\c)
+    movq %r13, REG(R13)(\c)
+    movq %r14, REG(R14)(\c)
+    movq %r15, REG(R15)(\c)
+.endm
+
+.macro load_general c
+    movq REG(R15)(\c), %r15
+    movq REG(R14)(\c), %r14
+    movq REG(R13)(\c), %r13
+    movq REG(R12)(\c), %r12
+    movq REG(RBP)(\c), %rbp
+    movq REG(RBX)(\c), %rbx
+    movq REG(R11)(\c), %r11
+    movq REG(R10)(\c), %r10
+    movq REG(R9)(\c), %r9
+    movq REG(R8)(\c), %r8
+    movq REG(RCX)(\c), %rcx
+    movq REG(RDX)(\c), %rdx
+    movq REG(RSI)(\c), %rsi
+.endm
+#else
 #include <corbel/state.h>
 
 #include "types.h"

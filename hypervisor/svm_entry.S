@@ -11,8 +11,6 @@
 #include "offsets.h"
 #include "regs.h"
 
-#define REG(name) CTX_REGS + REGS_##name
-
     .section .text
     .global svm_enter
     .balign 64
@@ -21,38 +19,14 @@ svm_enter:
     sti
     mov %rsi, %rax
     vmload %rax
-    mov REG(R15)(%rdi), %r15
-    mov REG(R14)(%rdi), %r14
-    mov REG(R13)(%rdi), %r13
-    mov REG(R12)(%rdi), %r12
-    mov REG(RBP)(%rdi), %rbp
-    mov REG(RBX)(%rdi), %rbx
-    mov REG(R11)(%rdi), %r11
-    mov REG(R10)(%rdi), %r10
-    mov REG(R9)(%rdi), %r9
-    mov REG(R8)(%rdi), %r8
-    mov REG(RCX)(%rdi), %rcx
-    mov REG(RDX)(%rdi), %rdx
-    mov REG(RSI)(%rdi), %rsi
+    load_general %rdi
     mov REG(RDI)(%rdi), %rdi
     vmrun %rax
 
     cli
     vmsave %rax             /* VMRUN's rax has come back from the host save area: the guest's VMCB */
     mov cpu + CPU_CURRENT, %rax
-    mov %r15, REG(R15)(%rax)
-    mov %r14, REG(R14)(%rax)
-    mov %r13, REG(R13)(%rax)
-    mov %r12, REG(R12)(%rax)
-    mov %rbp, REG(RBP)(%rax)
-    mov %rbx, REG(RBX)(%rax)
-    mov %r11, REG(R11)(%rax)
-    mov %r10, REG(R10)(%rax)
-    mov %r9, REG(R9)(%rax)
-    mov %r8, REG(R8)(%rax)
-    mov %rcx, REG(RCX)(%rax)
-    mov %rdx, REG(RDX)(%rax)
-    mov %rsi, REG(RSI)(%rax)
+    save_general %rax
     mov %rdi, REG(RDI)(%rax)
     mov %rax, %rdi
     mov cpu + CPU_VIRT_PHYSICAL, %rax

@@ -8,27 +8,13 @@
 #include "offsets.h"
 #include "regs.h"
 
-#define REG(name) CTX_REGS + REGS_##name
-
     .section .text
     .global vmx_enter
     .balign 64
 vmx_enter:
     test %sil, %sil
-    mov REG(R15)(%rdi), %r15
-    mov REG(R14)(%rdi), %r14
-    mov REG(R13)(%rdi), %r13
-    mov REG(R12)(%rdi), %r12
-    mov REG(RBP)(%rdi), %rbp
-    mov REG(RBX)(%rdi), %rbx
-    mov REG(R11)(%rdi), %r11
-    mov REG(R10)(%rdi), %r10
-    mov REG(R9)(%rdi), %r9
-    mov REG(R8)(%rdi), %r8
+    load_general %rdi
     mov REG(RAX)(%rdi), %rax
-    mov REG(RCX)(%rdi), %rcx
-    mov REG(RDX)(%rdi), %rdx
-    mov REG(RSI)(%rdi), %rsi
     mov REG(RDI)(%rdi), %rdi
     jz 1f
     vmresume
@@ -46,20 +32,8 @@ vmx_exit_entry:
     push %rdi
     mov cpu + CPU_CURRENT, %rdi
     pop REG(RDI)(%rdi)
-    mov %r15, REG(R15)(%rdi)
-    mov %r14, REG(R14)(%rdi)
-    mov %r13, REG(R13)(%rdi)
-    mov %r12, REG(R12)(%rdi)
-    mov %rbp, REG(RBP)(%rdi)
-    mov %rbx, REG(RBX)(%rdi)
-    mov %r11, REG(R11)(%rdi)
-    mov %r10, REG(R10)(%rdi)
-    mov %r9, REG(R9)(%rdi)
-    mov %r8, REG(R8)(%rdi)
+    save_general %rdi
     mov %rax, REG(RAX)(%rdi)
-    mov %rcx, REG(RCX)(%rdi)
-    mov %rdx, REG(RDX)(%rdi)
-    mov %rsi, REG(RSI)(%rdi)
     call vmx_exited
     ud2
 
