@@ -15,7 +15,6 @@
 #define CHECKS_MIN 700u
 #define ROUNDS_MIN 100u
 #define NEXT_DOMAIN "\x1dn" /* Ctrl-] n */
-#define JSON BUILD "/logs/ipcbench.json"
 
 struct row {
     char path[64];
@@ -93,19 +92,24 @@ static void read_table(const struct machine *m, struct row *rows)
 
 static void read_json(const struct machine *m, struct row *rows)
 {
-    FILE *file = fopen(JSON, "w");
+    char path[128], command[512];
+    FILE *file;
 
+    snprintf(path, sizeof(path), BUILD "/logs/%s.json", m->name); /* the tests run side by side */
+    file = fopen(path, "w");
     cr_assert(file);
     collect(m, "ipcbench: JSON", "]}", file);
     fprintf(file, "]}\n");
     fclose(file);
-    file = popen("python3 -c 'import json, sys\n"
-                 "for row in json.load(open(sys.argv[1]))[\"bench\"]:\n"
-                 "    assert row[\"unit\"] in (\"cycles\", \"instructions\")\n"
-                 "    print(*(row[k] for k in (\"path\", \"size\", \"rounds\", \"min\", \"median\", \"p99\")))' " JSON, "r");
+    snprintf(command, sizeof(command),
+             "python3 -c 'import json, sys\n"
+             "for row in json.load(open(sys.argv[1]))[\"bench\"]:\n"
+             "    assert row[\"unit\"] in (\"cycles\", \"instructions\")\n"
+             "    print(*(row[k] for k in (\"path\", \"size\", \"rounds\", \"min\", \"median\", \"p99\")))' %s", path);
+    file = popen(command, "r");
     cr_assert(file);
-    cr_assert_eq(read_rows(file, rows, WANTED), WANTED, "see " JSON);
-    cr_assert_eq(pclose(file), 0, "not what JSON should be: " JSON);
+    cr_assert_eq(read_rows(file, rows, WANTED), WANTED, "see %s", path);
+    cr_assert_eq(pclose(file), 0, "not what JSON should be: %s", path);
 }
 
 static void check_row(const struct row *row, size_t i)
