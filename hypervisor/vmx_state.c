@@ -21,6 +21,11 @@
 #define PAT_RESET 0x0007040600070406ull
 #define CR0_RESET 0x60000010ull
 
+/* All that exits and their replies have seldom. */
+#define GROUPS_REST                                                                                               \
+    (CB_GROUP_CR | CB_GROUP_DR | CB_GROUP_CS_SS | CB_GROUP_DS_ES_FS_GS | CB_GROUP_LDTR_TR | CB_GROUP_GDTR_IDTR |  \
+     CB_GROUP_SYSCALL | CB_GROUP_INJECT | CB_GROUP_CTRL)
+
 /* One field of a message, read once. */
 #define IN(field) (*(const volatile __typeof__(in->field) *)&in->field)
 
@@ -270,16 +275,8 @@ static void segments_get(u32 groups, struct cb_state *out)
     }
 }
 
-void vmx_get(const struct vcpu *v, u32 groups, struct cb_state *out)
+static void rest_get(const struct vcpu *v, const struct vmx *x, u32 groups, struct cb_state *out)
 {
-    const struct vmx *x = vmx_of(v);
-
-    if (groups & CB_GROUP_RSP)
-        out->rsp = vmcs_read(VMCS_GUEST_RSP);
-    if (groups & CB_GROUP_RIP)
-        out->rip = vmcs_read(VMCS_GUEST_RIP);
-    if (groups & CB_GROUP_RFLAGS)
-        out->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
     if (groups & CB_GROUP_CR)
         control_registers_get(x, out);
     if (groups & CB_GROUP_DR) {
@@ -293,6 +290,20 @@ void vmx_get(const struct vcpu *v, u32 groups, struct cb_state *out)
         out->blocked = (u32)vmcs_read(VMCS_INTERRUPTIBILITY) & (CB_BLOCKED_STI | CB_BLOCKED_MOVSS);
     if (v->shadow)
         vmx_shadow_get(v, x, groups, out);
+}
+
+void vmx_get(const struct vcpu *v, u32 groups, struct cb_state *out)
+{
+    const struct vmx *x = vmx_of(v);
+
+    if (groups & CB_GROUP_RSP)
+        out->rsp = vmcs_read(VMCS_GUEST_RSP);
+    if (groups & CB_GROUP_RIP)
+        out->rip = vmcs_read(VMCS_GUEST_RIP);
+    if (groups & CB_GROUP_RFLAGS)
+        out->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+    if (groups & GROUPS_REST)
+        rest_get(v, x, groups, out);
 }
 
 static void segments_put(u32 groups, const struct cb_state *in)
@@ -326,16 +337,8 @@ static void blocked_put(const struct vcpu *v, u32 blocked)
     vmcs_write(VMCS_INTERRUPTIBILITY, blocked | (v->nmi == VCPU_NMI_OPEN ? 0 : VMCS_BLOCKED_NMI));
 }
 
-void vmx_put(struct vcpu *v, u32 groups, const struct cb_state *in)
+static void rest_put(struct vcpu *v, struct vmx *x, u32 groups, const struct cb_state *in)
 {
-    struct vmx *x = vmx_of(v);
-
-    if (groups & CB_GROUP_RSP)
-        vmcs_write(VMCS_GUEST_RSP, IN(rsp));
-    if (groups & CB_GROUP_RIP)
-        vmcs_write(VMCS_GUEST_RIP, IN(rip));
-    if (groups & CB_GROUP_RFLAGS)
-        vmcs_write(VMCS_GUEST_RFLAGS, (IN(rflags) & RFLAGS_ALL) | RFLAGS_1);
     if (v->shadow && (groups & (CB_GROUP_CR | CB_GROUP_SYSCALL)))
         vmx_shadow_put(v, x, groups, in);
     else if (groups & CB_GROUP_CR)
@@ -353,4 +356,18 @@ void vmx_put(struct vcpu *v, u32 groups, const struct cb_state *in)
         vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
         vmcs_write(VMCS_EXCEPTIONS, v->exception_bitmap | VMX_EXCEPTIONS | (v->shadow ? 1u << VMX_VECTOR_PF : 0));
     }
+}
+
+void vmx_put(struct vcpu *v, u32 groups, const struct cb_state *in)
+{
+    struct vmx *x = vmx_of(v);
+
+    if (groups & CB_GROUP_RSP)
+        vmcs_write(VMCS_GUEST_RSP, IN(rsp));
+    if (groups & CB_GROUP_RIP)
+        vmcs_write(VMCS_GUEST_RIP, IN(rip));
+    if (groups & CB_GROUP_RFLAGS)
+        vmcs_write(VMCS_GUEST_RFLAGS, (IN(rflags) & RFLAGS_ALL) | RFLAGS_1);
+    if (groups & GROUPS_REST)
+        rest_put(v, x, groups, in);
 }
