@@ -92,6 +92,7 @@ HYPERVISOR_SRC := \
 	hypervisor/vcpu_state.c \
 	hypervisor/virt.c \
 	hypervisor/vmx.c \
+	hypervisor/vmx_apic.c \
 	hypervisor/vmx_entry.S \
 	hypervisor/vmx_exit.c \
 	hypervisor/vmx_reason.c \
@@ -198,6 +199,7 @@ GUEST_calltest := \
 	tests/guest/calltest/ways.c \
 
 GUEST_exittest := \
+	tests/guest/exittest/apic.c \
 	tests/guest/exittest/code.S \
 	tests/guest/exittest/delivery.c \
 	tests/guest/exittest/events.c \

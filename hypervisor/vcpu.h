@@ -48,6 +48,7 @@ struct vcpu {
     u8 mapped;                    /* constant: pages in the guest's space */
     bool started;                 /* the exit START was answered */
     bool recalled;                /* send RECALL before the next entry */
+    bool refused;                 /* why it is `impossible` stands in the log */
     bool in_call;                 /* a hypercall is not finished */
     bool want_window;             /* this entry: tell us when an interrupt can be taken */
     bool window_to_vmm;           /* ... and pass it on as CB_EXIT_WINDOW */
@@ -66,6 +67,7 @@ struct vcpu {
     u64 nmi_rip;
     u64 xcr0;                     /* the guest's */
     u64 tsc_offset;               /* guest's TSC = TSC + tsc_offset */
+    const char *impossible;       /* `ctrl` wants what cannot be had: why. Sends INVALID instead of an entry */
     struct cb_event_page *page;   /* direct map; hostile */
     struct list events;           /* tree_lock: events bound to it */
     u64 counters[CB_VCPU_COUNTER_COUNT];

@@ -106,6 +106,14 @@ static void vcpu_deliver_unasked(struct vcpu *v, unsigned class)
     vcpu_deliver(v, class);
 }
 
+static NOINLINE void vcpu_refuse(struct vcpu *v)
+{
+    if (!v->refused)
+        log_printf("corbel: a vCPU (number %u) cannot be entered: %s", v->number, v->impossible);
+    v->refused = true;
+    vcpu_deliver_unasked(v, CB_EXIT_INVALID);
+}
+
 /* What must be done before the guest may go on. False: nothing. */
 static bool vcpu_do_first(struct vcpu *v)
 {
@@ -114,6 +122,8 @@ static bool vcpu_do_first(struct vcpu *v)
     } else if (v->recalled) {
         v->recalled = false;
         vcpu_deliver_unasked(v, CB_EXIT_RECALL);
+    } else if (v->impossible) {
+        vcpu_refuse(v);
     } else if (v->nmi_window_to_vmm && v->nmi == VCPU_NMI_OPEN) {
         v->nmi_window_to_vmm = false;
         vcpu_deliver_unasked(v, CB_EXIT_NMI_WINDOW);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A vCPU's state in messages: the part that does not depend on the vendor. See virt.h for the rest. */
 #include "fpu.h"
+#include "kstring.h"
 #include "vcpu.h"
 #include "virt.h"
 
@@ -89,15 +90,42 @@ static bool xcr0_valid(u64 x)
            (!amx || amx == XCR0_AMX);
 }
 
+/* Who has an APIC may find an interrupt in it when it executes HLT behind STI: so HLT must be its VMM's to answer for. */
+static const char *control_check(u32 ctrl)
+{
+    if (!(ctrl & CB_CTRL_VAPIC))
+        return NULL;
+    if (!virt_vapic)
+        return "the machine has no virtual APIC";
+    return ctrl & CB_CTRL_HLT ? NULL : "a virtual APIC needs exits for HLT";
+}
+
 static void control_put(struct vcpu *v, const struct cb_state *in)
 {
     u64 xcr0 = IN(xcr0);
 
-    v->ctrl = IN(ctrl) & (CB_CTRL_HLT | CB_CTRL_UPCALL);
+    v->ctrl = IN(ctrl) & (CB_CTRL_HLT | CB_CTRL_UPCALL | CB_CTRL_VAPIC);
+    v->impossible = control_check(v->ctrl);
     v->exception_bitmap = IN(exception_bitmap) & ~(1u << VECTOR_NMI | 1u << VECTOR_MC);
     v->tsc_offset = IN(tsc_offset);
     if (xcr0_valid(xcr0))
         v->xcr0 = xcr0;
+}
+
+/* Groups CTRL, and VAPIC where there is none. */
+static void control_get(const struct vcpu *v, u32 groups, struct cb_state *out)
+{
+    if (groups & CB_GROUP_CTRL) {
+        out->ctrl = v->ctrl;
+        out->exception_bitmap = v->exception_bitmap;
+        out->xcr0 = v->xcr0;
+        out->tsc_offset = v->tsc_offset;
+    }
+    if ((groups & CB_GROUP_VAPIC) && !virt_vapic) {
+        memset(out->apic, 0, sizeof(out->apic));
+        memset(out->apic_eoi_exit, 0, sizeof(out->apic_eoi_exit));
+        out->apic_page = 0;
+    }
 }
 
 void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out)
@@ -112,12 +140,8 @@ void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out)
     }
     if (groups & CB_GROUP_INJECT)
         inject_get(v, out);
-    if (groups & CB_GROUP_CTRL) {
-        out->ctrl = v->ctrl;
-        out->exception_bitmap = v->exception_bitmap;
-        out->xcr0 = v->xcr0;
-        out->tsc_offset = v->tsc_offset;
-    }
+    if (groups & (CB_GROUP_CTRL | CB_GROUP_VAPIC))
+        control_get(v, groups, out);
 }
 
 void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in)

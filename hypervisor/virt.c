@@ -9,7 +9,7 @@
 
 const struct virt_ops *virt;
 const char *virt_missing = virt_absent;
-bool virt_nested;
+bool virt_nested, virt_vapic;
 const char virt_absent[] = "the processor has no hardware virtualization";
 
 static const struct virt_ops *const backends[] = { &svm_ops, &vmx_ops };
@@ -36,7 +36,7 @@ enum space_format virt_format(void)
 
 u64 virt_features(void)
 {
-    return virt->features | (virt_nested ? CB_FEATURE_NESTED : 0);
+    return virt->features | (virt_nested ? CB_FEATURE_NESTED : 0) | (virt_vapic ? CB_FEATURE_VAPIC : 0);
 }
 
 void virt_cpu_init(void)

@@ -61,6 +61,7 @@ extern const struct virt_ops *virt;    /* NULL: no vCPUs on this machine */
 extern const char *virt_missing;       /* then: why not, in words */
 extern const char virt_absent[];       /* ... if there is no trace of it: what each probe() says then */
 extern bool virt_nested;               /* the hardware walks second-level tables; else shadow.h */
+extern bool virt_vapic;                /* it has a virtual APIC for each vCPU: CB_CTRL_VAPIC */
 extern const struct virt_ops svm_ops, vmx_ops;
 
 /* Boot CPU, before the others start: finds out what the hardware can do. Then each CPU: turns it on. */

@@ -10,6 +10,7 @@ enum vmcs_field {
     /* 16 bits */
     VMCS_VPID = 0x0000,
     VMCS_GUEST_ES_SEL = 0x0800, /* and by 2: CS, SS, DS, FS, GS, LDTR, TR; see VMCS_SEGMENT_* */
+    VMCS_GUEST_INTERRUPTS = 0x0810, /* bits 7:0 RVI, 15:8 SVI */
     VMCS_HOST_ES_SEL = 0x0c00,
     VMCS_HOST_CS_SEL = 0x0c02,
     VMCS_HOST_SS_SEL = 0x0c04,
@@ -21,7 +22,10 @@ enum vmcs_field {
     /* 64 bits */
     VMCS_MSR_BITMAP = 0x2004,
     VMCS_TSC_OFFSET = 0x2010,
+    VMCS_VIRTUAL_APIC = 0x2012,
+    VMCS_APIC_ACCESS = 0x2014,
     VMCS_EPT_POINTER = 0x201a,
+    VMCS_EOI_EXIT0 = 0x201c, /* and by 2: the next 64 vectors */
     VMCS_GUEST_PHYSICAL = 0x2400, /* read only: of an EPT violation */
     VMCS_LINK_POINTER = 0x2800,
     VMCS_GUEST_DEBUGCTL = 0x2802,
@@ -45,6 +49,7 @@ enum vmcs_field {
     VMCS_ENTRY_EVENT = 0x4016,
     VMCS_ENTRY_EVENT_ERROR = 0x4018,
     VMCS_ENTRY_INSN_LEN = 0x401a,
+    VMCS_TPR_THRESHOLD = 0x401c,
     VMCS_CONTROLS2 = 0x401e,
     VMCS_INSN_ERROR = 0x4400, /* read only, up to ... */
     VMCS_EXIT_REASON = 0x4402,
@@ -117,6 +122,7 @@ enum vmcs_segment { VMCS_ES, VMCS_CS, VMCS_SS, VMCS_DS, VMCS_FS, VMCS_GS, VMCS_L
 #define VMCS_CONTROL_CR3_STORE (1u << 16)
 #define VMCS_CONTROL_CR8_LOAD (1u << 19)
 #define VMCS_CONTROL_CR8_STORE (1u << 20)
+#define VMCS_CONTROL_TPR_SHADOW (1u << 21)
 #define VMCS_CONTROL_NMI_WINDOW (1u << 22)
 #define VMCS_CONTROL_DR (1u << 23)
 #define VMCS_CONTROL_IO (1u << 24)
@@ -124,10 +130,13 @@ enum vmcs_segment { VMCS_ES, VMCS_CS, VMCS_SS, VMCS_DS, VMCS_FS, VMCS_GS, VMCS_L
 #define VMCS_CONTROL_MONITOR (1u << 29)
 #define VMCS_CONTROL_PAUSE (1u << 30)
 #define VMCS_CONTROL_SECONDARY (1u << 31)
+#define VMCS_CONTROL2_APIC_ACCESSES (1u << 0)
 #define VMCS_CONTROL2_EPT (1u << 1)
 #define VMCS_CONTROL2_VPID (1u << 5)
 #define VMCS_CONTROL2_WBINVD (1u << 6)
 #define VMCS_CONTROL2_UNRESTRICTED (1u << 7)
+#define VMCS_CONTROL2_APIC_REGISTERS (1u << 8)
+#define VMCS_CONTROL2_APIC_DELIVERY (1u << 9)
 #define VMCS_CONTROL2_INVPCID (1u << 12)
 
 /* VM-exit and VM-entry controls: 25.7.1, 25.8.1. */
@@ -194,6 +203,8 @@ enum vmcs_reason {
     VMCS_REASON_MONITOR = 39,
     VMCS_REASON_PAUSE = 40,
     VMCS_REASON_BAD_MACHINE_CHECK = 41, /* ... here */
+    VMCS_REASON_APIC_ACCESS = 44,
+    VMCS_REASON_APIC_EOI = 45,
     VMCS_REASON_EPT_VIOLATION = 48,
     VMCS_REASON_EPT_MISCONFIGURED = 49,
     VMCS_REASON_INVEPT = 50,
@@ -201,10 +212,11 @@ enum vmcs_reason {
     VMCS_REASON_INVVPID = 53,
     VMCS_REASON_WBINVD = 54,
     VMCS_REASON_XSETBV = 55,
+    VMCS_REASON_APIC_WRITE = 56,
     VMCS_REASON_VMFUNC = 59,
 };
 
-/* Qualification of CR accesses, I/O and EPT violations: 28.2.1. */
+/* Qualification of CR accesses, I/O, EPT violations and APIC accesses: 28.2.1. */
 #define VMCS_CR_NUMBER(q) ((u32)(q) & 0xfu)
 #define VMCS_CR_ACCESS(q) ((u32)(q) >> 4 & 3u)
 #define VMCS_CR_TO 0u
@@ -223,6 +235,14 @@ enum vmcs_reason {
 #define VMCS_EPT_ALLOWED (7ull << 3)
 #define VMCS_EPT_LINEAR (1ull << 7)
 #define VMCS_EPT_FINAL (1ull << 8)
+#define VMCS_APIC_OFFSET(q) ((q) & 0xfffu) /* of linear accesses */
+#define VMCS_APIC_ACCESS_TYPE(q) ((u32)((q) >> 12) & 0xfu)
+#define VMCS_APIC_READ 0u
+#define VMCS_APIC_WRITE 1u
+#define VMCS_APIC_FETCH 2u
+#define VMCS_APIC_DELIVERY 3u           /* a read or write while an event was delivered */
+#define VMCS_APIC_PHYSICAL_DELIVERY 10u /* the same, without a linear address */
+#define VMCS_APIC_PHYSICAL 15u
 
 /* Executes an instruction of VT-x: has it failed (SDM 3C, 31.2: CF or ZF is set)? */
 #define VMCS_FAILS(text, ...)                                                    \

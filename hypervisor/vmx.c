@@ -166,6 +166,23 @@ static bool examine_nested(struct vmx_machine *m)
     return true;
 }
 
+/* Would the CPU take exactly these controls? */
+static bool allows(u32 msr, u32 value, bool truth)
+{
+    u64 capability = rdmsr(msr + (truth ? MSR_VMX_TRUE : 0));
+
+    return !lacks(value, (u32)capability) && !lacks((u32)(capability >> 32), value);
+}
+
+/* All of the virtual APIC, of which CR8 is a part then; or nothing. 30.1. */
+static bool examine_vapic(const struct vmx_machine *m, bool truth)
+{
+    const u32 cr8 = VMCS_CONTROL_CR8_LOAD | VMCS_CONTROL_CR8_STORE;
+
+    return m->nested && allows(MSR_VMX_PRIMARY, (m->primary | VMCS_CONTROL_TPR_SHADOW) & ~cr8, truth) &&
+           allows(MSR_VMX_SECONDARY, m->secondary | VMX_APIC_CONTROLS2, false);
+}
+
 /* Without second-level tables (docs/shadow-paging.md). Such a processor can always leave a guest that touches CR3. */
 static void choose_shadow(struct vmx_machine *m)
 {
@@ -195,6 +212,7 @@ static const char *examine(struct vmx_machine *m)
     m->nested = examine_nested(m);
     if (!m->nested)
         choose_shadow(m);
+    m->vapic = examine_vapic(m, basic & BASIC_TRUE);
     if (!(m->pin & VMCS_PIN_TIMER)) /* another backstop, against guests that spin with interrupts off */
         m->primary |= VMCS_CONTROL_PAUSE;
     m->revision = (u32)(basic & BASIC_REVISION);
@@ -212,6 +230,7 @@ static const char *vmx_probe(void)
     if (refusal)
         return refusal;
     virt_nested = vmx_machine.nested;
+    virt_vapic = vmx_machine.vapic;
     space_ept_level = vmx_machine.ept_level;
     msr_bitmap_init();
     return NULL;
@@ -279,7 +298,7 @@ static bool vmx_vcpu_init(struct vcpu *v)
         return false;
     *vmcs = vmx_machine.revision;
     x->vmcs = physical(vmcs);
-    return true;
+    return !vmx_machine.vapic || vmx_apic_init(v, x);
 }
 
 static void vmx_vcpu_free(struct vcpu *v)
@@ -289,6 +308,8 @@ static void vmx_vcpu_free(struct vcpu *v)
 
     if (!x)
         return;
+    if (x->apic)
+        account_page_free(a, x->apic);
     if (x->vmcs)
         account_page_free(a, direct(x->vmcs));
     account_page_free(a, x);
@@ -347,6 +368,7 @@ static void controls_setup(struct vmx *x, const struct domain *d)
     vmcs_write(VMCS_CONTROLS, m->primary);
     x->primary = m->primary;
     vmcs_write(VMCS_CONTROLS2, m->secondary);
+    x->secondary = m->secondary;
     vmcs_write(VMCS_EXIT_CONTROLS, m->exit);
     vmcs_write(VMCS_ENTRY_CONTROLS, m->entry);
     vmcs_write(VMCS_EXCEPTIONS, VMX_EXCEPTIONS);
@@ -366,6 +388,8 @@ static void controls_setup(struct vmx *x, const struct domain *d)
     vmcs_write(VMCS_CR4_MASK, x->cr4_mask);
     if (m->pin & VMCS_PIN_TIMER)
         vmcs_write(VMCS_PREEMPTION_TIMER, m->timer);
+    if (x->apic)
+        vmx_apic_setup(x);
 }
 
 void vmx_load(struct vmx *x, const struct vcpu *v)

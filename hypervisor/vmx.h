@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* VT-x between vmx.c, vmx_run.c, vmx_exit.c, vmx_state.c, vmx_reason.c and vmx_entry.S. SDM 3C, chapters 24 to 31. */
+/* VT-x between vmx.c, vmx_run.c, vmx_exit.c, vmx_state.c, vmx_apic.c, vmx_reason.c, vmx_entry.S. SDM 3C, chapters 24 to 31. */
 #ifndef VMX_H
 #define VMX_H
 
@@ -43,6 +43,8 @@
 #define VMX_RIGHTS_DPL(rights) ((u32)(rights) >> 5 & 3u)
 #define VMX_MSR_CSTAR 0xc0000083u
 
+#define VMX_APIC_CONTROLS2 (VMCS_CONTROL2_APIC_ACCESSES | VMCS_CONTROL2_APIC_REGISTERS | VMCS_CONTROL2_APIC_DELIVERY)
+
 #define VMX_DR7_ENABLED 0xffull /* L0 to G3 */
 #define VMX_DR7_GD (1ull << 13)
 #define VMX_DR6_RESET 0xffff0ff0ull
@@ -58,6 +60,7 @@ struct vmx_machine {
     u8 invept, invvpid;                      /* kind of flush: one context, or all */
     bool vpid;
     bool nested;                             /* EPT, and all that goes with it; else shadow page tables */
+    bool vapic;                              /* a virtual APIC, all of it: vmx_apic.c */
 };
 extern struct vmx_machine vmx_machine;
 
@@ -73,14 +76,19 @@ struct vmx {
     u32 ept_hint;           /* tlb.h */
 
     u64 host_cr3;           /* what the VMCS has: it is written only if something else is due */
-    u32 primary, vpid;
+    u32 primary, secondary, vpid;
     u64 cr0_shadow, cr4_shadow;
     u64 cr4_mask;           /* bits that the guest does not own, and reads from the shadow */
 
-    u64 cr2, cr8;
+    u64 cr2, cr8;           /* cr8: while the virtual APIC is off */
     u64 dr[4], dr6;
     u64 pat;                /* with shadow page tables, where it has no effect */
     u64 star, lstar, cstar, fmask, kernel_gs_base; /* the last one: unless struct vmx_cpu says that it is in the CPU */
+
+    u32 *apic;              /* the virtual APIC's registers, a page; NULL: the machine has none */
+    u64 apic_page;          /* guest-physical, where accesses to them are virtualized; 0: nowhere */
+    u64 apic_frame;         /* what is mapped there */
+    u64 apic_access;        /* what the VMCS has of that, while the control is set; else 0 */
 };
 
 /* cpu.virt: in two pages. */
@@ -133,9 +141,18 @@ unsigned vmx_shadow_fault(struct vcpu *v, struct vmx *x);             /* #PF has
 unsigned vmx_shadow_cr(struct vcpu *v, struct vmx *x, u64 q);
 unsigned vmx_shadow_invlpg(struct vcpu *v);
 
+bool vmx_apic_init(struct vcpu *v, struct vmx *x);                    /* vmx_apic.c; false: exhausted */
+void vmx_apic_setup(const struct vmx *x);                             /* ... its part of a new VMCS */
+void vmx_apic_put(struct vcpu *v, struct vmx *x, u32 groups, const struct cb_state *in);
+void vmx_apic_get(const struct vmx *x, struct cb_state *out);
+u64 vmx_apic_cr8(const struct vcpu *v, const struct vmx *x);
+void vmx_apic_cr8_put(const struct vcpu *v, struct vmx *x, u64 value);
+unsigned vmx_apic_exit(struct vcpu *v, const struct vmx *x, u32 reason);
+
 unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason);         /* vmx_exit.c: all exits, and two of them */
 unsigned vmx_cpuid(struct vcpu *v, const struct vmx *x);
 unsigned vmx_io(struct vcpu *v);
+void vmx_requeue(struct vcpu *v);                /* the event whose delivery the exit interrupted */
 
 void vmx_reset(struct vmx *x);                                        /* vmx_state.c: the power-up state */
 u64 vmx_cr4(const struct vmx *x);                /* as the guest sees it; its VMCS is loaded */

@@ -23,7 +23,7 @@ static void vmx_block_nmi(struct vcpu *v, bool blocked)
  * An event whose delivery the exit interrupted is injected again (28.2.4). But the instruction that raises a software
  * interrupt or exception is executed again, unless the event was injected.
  */
-static void vmx_requeue(struct vcpu *v)
+void vmx_requeue(struct vcpu *v)
 {
     u32 event = (u32)vmcs_read(VMCS_VECTORING), type = event & VMX_INJECT_TYPE;
 
@@ -216,7 +216,7 @@ static unsigned vmx_cr4_write(struct vcpu *v, struct vmx *x, u64 value)
     return VIRT_EXIT_HANDLED;
 }
 
-/* CR8 is a number to remember: there is no APIC that looks at it. */
+/* CR8 is a number to remember: there is no APIC that looks at it. With a virtual one it does not leave the guest. */
 static unsigned vmx_cr8(struct vcpu *v, struct vmx *x, u64 q)
 {
     u64 *at = vmx_register(v, VMCS_CR_REGISTER(q)), value;
@@ -284,6 +284,9 @@ static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
     case VMCS_REASON_TASK_SWITCH:
         vmx_requeue(v);
         return vmx_instruction(v, CB_INSN_TASK_SWITCH);
+    case VMCS_REASON_APIC_ACCESS:
+    case VMCS_REASON_APIC_EOI:
+    case VMCS_REASON_APIC_WRITE: return vmx_apic_exit(v, x, reason);
     case VMCS_REASON_GETSEC:
     case VMCS_REASON_RSM:
     case VMCS_REASON_VMCLEAR ... VMCS_REASON_VMXON:
@@ -300,10 +303,13 @@ static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
     }
 }
 
-/* Exits that are caused by an instruction have its length (28.2.5): reasons 9 to 32, MWAIT, MONITOR, 50 to 63 but for the timer. */
+/*
+ * Exits that are caused by an instruction have its length (28.2.5): reasons 9 to 32, MWAIT, MONITOR, 50 to 63 but for the timer
+ * and what comes behind a write to the virtual APIC.
+ */
 #define REASONS_WITH_LENGTH                                                                            \
     ((0x1ffffffffull & ~0x1ffull) | 1ull << VMCS_REASON_MWAIT | 1ull << VMCS_REASON_MONITOR | 1ull << VMCS_REASON_PAUSE |           \
-     (~0ull << VMCS_REASON_INVEPT & ~(1ull << VMCS_REASON_TIMER)))
+     (~0ull << VMCS_REASON_INVEPT & ~(1ull << VMCS_REASON_TIMER | 1ull << VMCS_REASON_APIC_WRITE)))
 
 static bool vmx_has_length(u32 reason)
 {

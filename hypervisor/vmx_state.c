@@ -24,7 +24,7 @@
 /* All that exits and their replies have seldom. */
 #define GROUPS_REST                                                                                               \
     (CB_GROUP_CR | CB_GROUP_DR | CB_GROUP_CS_SS | CB_GROUP_DS_ES_FS_GS | CB_GROUP_LDTR_TR | CB_GROUP_GDTR_IDTR |  \
-     CB_GROUP_SYSCALL | CB_GROUP_INJECT | CB_GROUP_CTRL)
+     CB_GROUP_SYSCALL | CB_GROUP_INJECT | CB_GROUP_CTRL | CB_GROUP_VAPIC)
 
 /* One field of a message, read once. */
 #define IN(field) (*(const volatile __typeof__(in->field) *)&in->field)
@@ -130,12 +130,12 @@ static void efer_put(struct vmx *x, u64 efer)
     vmcs_write(VMCS_ENTRY_CONTROLS, vmx_machine.entry | (active ? VMCS_ENTRY_LONG_MODE : 0));
 }
 
-static void control_registers_put(struct vmx *x, const struct cb_state *in)
+static void control_registers_put(const struct vcpu *v, struct vmx *x, const struct cb_state *in)
 {
     u64 cr0 = IN(cr0), cr3 = IN(cr3), cr4 = IN(cr4);
 
     x->cr2 = IN(cr2);
-    x->cr8 = IN(cr8) & 0xf;
+    vmx_apic_cr8_put(v, x, IN(cr8) & 0xf);
     if (cr0 == cr0_get(x) && cr3 == vmcs_read(VMCS_GUEST_CR3) && cr4 == vmx_cr4(x))
         return;
     x->paging_changed = true;
@@ -167,13 +167,13 @@ static void control_registers_check(struct vmx *x)
         x->paging_changed = false;
 }
 
-static void control_registers_get(const struct vmx *x, struct cb_state *out)
+static void control_registers_get(const struct vcpu *v, const struct vmx *x, struct cb_state *out)
 {
     out->cr0 = cr0_get(x);
     out->cr2 = x->cr2;
     out->cr3 = vmcs_read(VMCS_GUEST_CR3);
     out->cr4 = vmx_cr4(x);
-    out->cr8 = x->cr8;
+    out->cr8 = vmx_apic_cr8(v, x);
 }
 
 /* ---- System call registers, debug registers ---- */
@@ -278,7 +278,7 @@ static void segments_get(u32 groups, struct cb_state *out)
 static void rest_get(const struct vcpu *v, const struct vmx *x, u32 groups, struct cb_state *out)
 {
     if (groups & CB_GROUP_CR)
-        control_registers_get(x, out);
+        control_registers_get(v, x, out);
     if (groups & CB_GROUP_DR) {
         out->dr6 = x->dr6;
         out->dr7 = vmcs_read(VMCS_GUEST_DR7);
@@ -288,6 +288,8 @@ static void rest_get(const struct vcpu *v, const struct vmx *x, u32 groups, stru
         system_get(x, out);
     if (groups & CB_GROUP_INJECT)
         out->blocked = (u32)vmcs_read(VMCS_INTERRUPTIBILITY) & (CB_BLOCKED_STI | CB_BLOCKED_MOVSS);
+    if ((groups & CB_GROUP_VAPIC) && x->apic)
+        vmx_apic_get(x, out);
     if (v->shadow)
         vmx_shadow_get(v, x, groups, out);
 }
@@ -342,7 +344,7 @@ static void rest_put(struct vcpu *v, struct vmx *x, u32 groups, const struct cb_
     if (v->shadow && (groups & (CB_GROUP_CR | CB_GROUP_SYSCALL)))
         vmx_shadow_put(v, x, groups, in);
     else if (groups & CB_GROUP_CR)
-        control_registers_put(x, in);
+        control_registers_put(v, x, in);
     if (groups & CB_GROUP_DR)
         debug_put(x, IN(dr6), IN(dr7));
     segments_put(groups, in);
@@ -356,6 +358,8 @@ static void rest_put(struct vcpu *v, struct vmx *x, u32 groups, const struct cb_
         vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
         vmcs_write(VMCS_EXCEPTIONS, v->exception_bitmap | VMX_EXCEPTIONS | (v->shadow ? 1u << VMX_VECTOR_PF : 0));
     }
+    if ((groups & (CB_GROUP_CTRL | CB_GROUP_VAPIC)) && x->apic)
+        vmx_apic_put(v, x, groups, in);
 }
 
 void vmx_put(struct vcpu *v, u32 groups, const struct cb_state *in)

@@ -54,6 +54,7 @@ CB_ASSERT_SIZE(struct cb_boot_entry, 96);
 /* Only with the boot option pmc=on: RDPMC counts the retired instructions of the CPU, whoever they belong to, with: */
 #define CB_FEATURE_PMC_FIXED 0x8ull /* ecx = 0x40000000 */
 #define CB_FEATURE_PMC_CORE 0x10ull /* ecx = 0 */
+#define CB_FEATURE_VAPIC 0x20ull    /* vCPUs can have a virtual APIC: CB_CTRL_VAPIC */
 
 struct cb_boot_info {
     uint32_t version;     /* CB_ABI_VERSION */

@@ -25,7 +25,7 @@
     X(7, WRMSR)                                                                                   \
     X(8, CR)         /* qual[0]: CB_CR_* */                                                       \
     X(9, HLT)        /* only if the vCPU was told to deliver HLT, see CB_CTRL_HLT */              \
-    X(10, MEMORY)    /* second-level fault; qual[0]: CB_MEMORY_*, qual[1]: guest-physical address */ \
+    X(10, MEMORY)    /* second-level fault, or virtual APIC; qual[0]: CB_MEMORY_*, qual[1]: guest-physical address */ \
     X(11, EXCEPTION) /* qual[0]: vector, qual[1]: error code, or fault address for #PF in cr2 */  \
     X(12, WINDOW)    /* interrupt window, asked for with CB_INJECT_WINDOW */                      \
     X(13, NMI_WINDOW)                                                                             \
@@ -55,6 +55,9 @@ enum cb_exit {
 #define CB_MEMORY_EXEC 0x4u
 #define CB_MEMORY_PRESENT 0x8u /* a translation was there and refused the access */
 #define CB_MEMORY_TABLE 0x10u  /* the access was the walk of the guest's own page table */
+#define CB_MEMORY_APIC 0x20u   /* the address is in apic_page, and the hardware did not know what to do there */
+#define CB_MEMORY_DONE 0x40u   /* with APIC: the write has been done in `apic`, the instruction is over */
+#define CB_MEMORY_VECTOR(q) ((uint8_t)((q) >> 8)) /* with DONE at EOI: the vector whose service has ended */
 
 /* CB_EXIT_INSTRUCTION, qual[0]. */
 #define CB_INSN_XSETBV 1u
@@ -104,7 +107,8 @@ enum cb_vcpu_counter {
 #define CB_GROUP_INJECT (1u << 14)  /* event to inject, interruptibility */
 #define CB_GROUP_CTRL (1u << 15)    /* ctrl, exception_bitmap, xcr0, tsc_offset */
 #define CB_GROUP_SKIP (1u << 16)    /* a vCPU's reply only: it goes on behind its instruction, rsi (0 to 15) bytes long */
-#define CB_GROUPS_VCPU 0xffffu
+#define CB_GROUP_VAPIC (1u << 17)   /* apic, apic_eoi_exit, apic_page */
+#define CB_GROUPS_VCPU 0x2ffffu     /* all but SKIP */
 #define CB_GROUPS_THREAD 0x007fu    /* those that mean something for a native thread */
 
 /* Segment attributes: bits 3:0 type, 4 S, 6:5 DPL, 7 P, 8 AVL, 9 L, 10 D/B, 11 G, 12 unusable. */
@@ -135,6 +139,19 @@ CB_ASSERT_SIZE(struct cb_segment, 16);
 /* ctrl: what the vCPU's VMM wants to see. */
 #define CB_CTRL_HLT 0x1u      /* deliver HLT as an exit instead of blocking in the hypervisor */
 #define CB_CTRL_UPCALL 0x2u   /* the event page and its upcall vector are in use */
+#define CB_CTRL_VAPIC 0x4u    /* the virtual APIC is on; needs CB_FEATURE_VAPIC (corbel/boot.h), and HLT */
+
+/* apic: the register at offset 16 * i of an APIC's page is apic[i]; those with 256 bits take eight. */
+#define CB_APIC_REGISTERS 64u
+#define CB_APIC_ID 0x02u
+#define CB_APIC_VERSION 0x03u
+#define CB_APIC_TPR 0x08u
+#define CB_APIC_PPR 0x0au
+#define CB_APIC_EOI 0x0bu
+#define CB_APIC_ISR 0x10u
+#define CB_APIC_TMR 0x18u
+#define CB_APIC_IRR 0x20u
+#define CB_APIC_ICR 0x30u
 
 struct cb_state {
     uint64_t rax, rcx, rdx, rbx;                          /* ACDB */
@@ -157,10 +174,14 @@ struct cb_state {
     uint32_t blocked, upcall_vector;                      /* INJECT; upcall_vector: 32 to 255 */
     uint32_t ctrl, exception_bitmap;                      /* CTRL */
     uint64_t xcr0, tsc_offset;                            /* CTRL */
+    uint32_t apic[CB_APIC_REGISTERS];                     /* VAPIC: the registers */
+    uint64_t apic_eoi_exit[4];                            /* VAPIC: bit v: the end of vector v's service is an exit */
+    uint64_t apic_page;                                   /* VAPIC: guest-physical, where they are seen; 0: nowhere */
 };
 CB_ASSERT_OFFSET(struct cb_state, rip, 128);
 CB_ASSERT_OFFSET(struct cb_state, cs, 232);
-CB_ASSERT_SIZE(struct cb_state, 512);
+CB_ASSERT_OFFSET(struct cb_state, apic, 512);
+CB_ASSERT_SIZE(struct cb_state, 808);
 
 /* qual of an exception of a native thread: [0] vector, [1] error code, [2] fault address (#PF). */
 

@@ -106,8 +106,11 @@ static void claim_backend(const struct vcpu *v)
     const struct vmx *x = dump_at(v->hw, sizeof(*x));
 
     claim(v->ctx.obj.account, v->hw, PAGE_DATA);
-    if (x && (u64)SYMBOL(const struct virt_ops *, NULL, virt) == dump_symbol_address(NULL, "vmx_ops", 0))
+    if (x && (u64)SYMBOL(const struct virt_ops *, NULL, virt) == dump_symbol_address(NULL, "vmx_ops", 0)) {
         claim_physical(v->ctx.obj.account, x->vmcs);
+        if (x->apic)
+            claim(v->ctx.obj.account, x->apic, PAGE_DATA);
+    }
 }
 
 /* The size of the object's block, other pages claimed. */

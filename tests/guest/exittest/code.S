@@ -185,6 +185,39 @@ guest_\name\()_\bits:
     at walk_end \bits
     hlt
 
+    /* ecx from and to (rbx), in the second case one byte of it also. */
+    at load \bits
+    .if \bits == 16
+    movl (%bx), %ecx
+    .else
+    movl (%\b), %ecx
+    .endif
+    at load_end \bits
+    hlt
+    at store \bits
+    .if \bits == 16
+    movl %ecx, (%bx)
+    .else
+    movl %ecx, (%\b)
+    .endif
+    at store_end \bits
+    hlt
+    at store_byte \bits
+    .if \bits == 16
+    movb %cl, (%bx)
+    .else
+    movb %cl, (%\b)
+    .endif
+    at store_byte_end \bits
+    hlt
+    at cr8 \bits
+    .if \bits == 64
+    mov %rcx, %cr8
+    mov %cr8, %rdx
+    .endif
+    at cr8_end \bits
+    hlt
+
     at ud2 \bits
     ud2
     at ud2_end \bits
@@ -210,6 +243,12 @@ guest_\name\()_\bits:
     at sti_open \bits
     nop
     at sti_end \bits
+    hlt
+    at sti_hlt \bits
+    sti
+    at sti_hlt_at \bits
+    hlt
+    at sti_hlt_end \bits
     hlt
     at popf \bits /* the flags are on the stack */
     popf

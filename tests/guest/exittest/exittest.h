@@ -40,8 +40,12 @@ enum mode { REAL, PROTECTED, PAGED, LONG, MODES };
     X(delivery_exception, IN_ANY) X(delivery_error, IN_PROTECTED) X(delivery_soft, IN_ANY)            \
     X(delivery_interrupt, IN_ANY) X(delivery_nmi, IN_ANY) X(delivery_injected, IN_ANY)                \
     X(delivery_stack, IN_ANY) X(delivery_dropped, IN_ANY)                                             \
+    X(apic_state, IN_ANY) X(apic_off, IN_ANY) X(apic_registers, IN_ANY) X(apic_cr8, IN_LONG)          \
+    X(apic_writes, IN_ANY) X(apic_accesses, IN_ANY) X(apic_moved, IN_ANY) X(apic_interrupt, IN_ANY)   \
+    X(apic_priorities, IN_ANY) X(apic_self, IN_ANY) X(apic_eoi, IN_ANY) X(apic_hlt, IN_ANY)           \
+    X(apic_upcall, IN_ANY) X(apic_delivery, IN_ANY) X(apic_stack, IN_ANY) X(apic_restored, IN_ANY)    \
     X(shutdown, IN_ANY) X(invalid, IN_ANY) X(invalid_cr0, IN_ANY) X(invalid_entry, IN_LONG)           \
-    X(reply_groups, IN_ANY) X(hostile, IN_ANY)
+    X(invalid_apic, IN_ANY) X(reply_groups, IN_ANY) X(hostile, IN_ANY)
 
 #define TEST_DECLARE(name, modes) void test_##name(void);
 TESTS(TEST_DECLARE)
@@ -54,8 +58,10 @@ TESTS(TEST_DECLARE)
     X(rdpmc) X(monitor) X(mwait) X(wbinvd) X(wbinvd_end) X(clgi) X(clgi_end) X(vmxoff) X(vmxoff_end)  \
     X(vmmcall) X(vmmcall_end) X(vmcall) X(vmcall_end)                                                 \
     X(read) X(read_end) X(write) X(write_end) X(jump) X(walk) X(walk_end)                             \
+    X(load) X(load_end) X(store) X(store_end) X(store_byte) X(store_byte_end) X(cr8) X(cr8_end)       \
     X(ud2) X(ud2_end) X(selector) X(selector_end) X(int3) X(int3_end) X(intn) X(intn_end)                                 \
-    X(sti) X(sti_shadow) X(sti_open) X(sti_end) X(popf) X(popf_open) X(popf_end)                      \
+    X(sti) X(sti_shadow) X(sti_open) X(sti_end) X(sti_hlt) X(sti_hlt_at) X(sti_hlt_end)               \
+    X(popf) X(popf_open) X(popf_end)                                                                  \
     X(sti_cpuid) X(sti_cpuid_at) X(sti_cpuid_end) X(ss_cpuid) X(ss_cpuid_at) X(ss_cpuid_end)
 enum label {
 #define LABEL_ENUM(name) AT_##name,
@@ -76,8 +82,10 @@ enum label {
 #define GUEST_SPARE 0x9000u  /* not mapped at first; code.S knows */
 #define GUEST_TABLES 0xa000u
 #define GUEST_TABLES_OTHER 0xd000u
+#define GUEST_APIC 0xf000u   /* far from the code, see hostile.c */
 #define GUEST_PAGES 16u
 #define GUEST_EVENT_PAGE 0x100000u
+#define GUEST_LARGE 0x200000u   /* vm_map_large() */
 #define GUEST_NOTHING 0x400000u /* linear: not present in the guest's tables */
 
 #define VECTOR_NMI 2u
@@ -110,6 +118,8 @@ void vm_end(void);
 /* Takes a page from the guest, and gives it back with rights CB_MAP_*. */
 void vm_unmap(uint32_t page);
 void vm_map(uint32_t page, uint32_t rights);
+/* Gives it another 2 MiB at GUEST_LARGE, in one piece. */
+void vm_map_large(void);
 /* The page's bytes as the test sees them. */
 void *vm_view(uint32_t address);
 uint64_t vm_address(enum label where);
@@ -133,7 +143,7 @@ bool vm_expect_each(const char *file, int line, const struct expected *expected)
 void vm_reply(uint32_t groups, uint64_t skip);
 /* The next exits of this class go through the portal with this set of groups. */
 void vm_groups(uint32_t class, uint32_t set);
-#define GROUP_SETS 18u /* none, each of the 16 groups alone, all */
+#define GROUP_SETS 19u /* none, each of the 17 groups alone, all */
 uint32_t vm_group_set(uint32_t set);
 /* What the next exit need not have as it is in `now`: these bits of a word of it. */
 void vm_ignore(const uint64_t *word, uint64_t bits);
@@ -210,6 +220,7 @@ enum trait {
 };
 bool vendor_is_vmx(void);
 bool vendor_is_nested(void); /* second-level tables in hardware, else shadow page tables */
+bool vendor_has_apic(void);  /* a virtual APIC */
 uint64_t vendor(enum trait trait);
 /* Of an instruction that leaves the guest: as the hardware reports it. */
 uint64_t vendor_length(uint64_t length);

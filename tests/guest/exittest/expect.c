@@ -36,6 +36,7 @@ static const struct {
     {WORD(efer), "SYSCALL", CB_GROUP_SYSCALL},
     {WORD(inject), "INJECT", CB_GROUP_INJECT},
     {WORD(ctrl), "CTRL", CB_GROUP_CTRL},
+    {WORD(apic), "VAPIC", CB_GROUP_VAPIC},
     {STATE_WORDS, "(none)", 0},
 };
 
@@ -210,6 +211,8 @@ bool vm_expect_event(const char *file, int line, uint32_t vector, uint64_t error
         for (size_t word = WORD(cs); word < WORD(ds); word++)
             ignored[word] = UINT64_MAX;
     }
+    if (mode == LONG) /* SDM 3A, 6.14.2 */
+        now.rsp &= ~0xfull;
     now.rsp -= ((mode == LONG || user ? 5 : 3) + more) * size;
     now.rflags &= ~RFLAGS_CLEARED;
     now.blocked &= CB_BLOCKED_NMI;

@@ -12,6 +12,7 @@
 #define PERIOD_US 10000u
 #define PATIENCE_US 60000000u /* emulators on a busy machine */
 #define GUEST_SLOTS 16u       /* of the guest's domain: the mapping of page n is in slot GUEST_SLOTS + n */
+#define LARGE_PAGES 512u
 
 #define ENTRY_PRESENT 0x27ull /* user and writable too, accessed */
 #define ENTRY_LARGE 0xe7ull
@@ -39,7 +40,7 @@ struct exchange exchange;
 
 static struct {
     uint32_t selectors, used; /* all that a guest needs is in a row of selectors */
-    uint32_t frame, guest, vcpu, sched, arrived, answered, quiet;
+    uint32_t frame, large, guest, vcpu, sched, arrived, answered, quiet;
     uint32_t portals[GROUP_SETS], pages[GUEST_PAGES]; /* the latter: parts of the frame */
     uint8_t *view;
     struct thread *handler;
@@ -86,7 +87,9 @@ void machine_answer(void)
 
 uint32_t vm_group_set(uint32_t set)
 {
-    return set == 0 ? 0 : set == GROUP_SETS - 1 ? CB_GROUPS_VCPU : 1u << (set - 1);
+    if (set == GROUP_SETS - 1)
+        return CB_GROUPS_VCPU;
+    return set == 0 ? 0 : set == GROUP_SETS - 2 ? CB_GROUP_VAPIC : 1u << (set - 1);
 }
 
 void vm_groups(uint32_t class, uint32_t set)
@@ -199,6 +202,11 @@ void vm_unmap(uint32_t page)
     MUST(cb_revoke(vm.pages[page], 0));
 }
 
+void vm_map_large(void)
+{
+    MUST(cb_map(vm.large, CB_MAP_READ | CB_MAP_WRITE, GUEST_SLOTS + GUEST_PAGES, vm.guest, GUEST_LARGE, 0, LARGE_PAGES));
+}
+
 /* ---- The vCPU's state ---- */
 
 /* After power-up: APM 2, 14.1.3; SDM 3A, table 10-1. */
@@ -280,9 +288,11 @@ static void prepare(void)
     vm.selectors = sel_alloc_range(SELECTORS);
     vm.view = (uint8_t *)pages_space(GUEST_PAGES * CB_PAGE_SIZE, CB_PAGE_SIZE);
     vm.frame = sel_alloc();
-    if (!vm.selectors || !vm.view || !vm.frame)
+    vm.large = sel_alloc();
+    if (!vm.selectors || !vm.view || !vm.frame || !vm.large)
         panic("there is no room for a guest");
     MUST(pages_frame(GUEST_PAGES, 1, vm.frame));
+    MUST(pages_frame(LARGE_PAGES, LARGE_PAGES, vm.large));
 }
 
 static void make_memory(void)

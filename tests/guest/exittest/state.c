@@ -68,6 +68,14 @@ void test_invalid_entry(void)
     refused(vendor(INVALID_REASON_ENTRY));
 }
 
+/* A virtual APIC without exits for HLT, or where there is none. */
+void test_invalid_apic(void)
+{
+    CHECK(vm_start(AT_hlt));
+    now.ctrl = CB_CTRL_VAPIC | (vendor_has_apic() ? 0 : CB_CTRL_HLT);
+    refused(0);
+}
+
 /* ---- A reply changes the groups that it names ---- */
 
 static void change_registers(struct cb_state *s)
@@ -122,6 +130,13 @@ static void change_rest(struct cb_state *s)
     s->exception_bitmap = 1u << VECTOR_UD;
     s->xcr0 = 3;
     s->tsc_offset = 0x123456789abc;
+    if (!vendor_has_apic())
+        return;
+    for (uint32_t i = 0; i < CB_APIC_REGISTERS; i++)
+        s->apic[i] = 0x87654321 * (i + 1);
+    for (uint32_t i = 0; i < 4; i++)
+        s->apic_eoi_exit[i] = 0x123456789abcdef0 + i;
+    s->apic_page = GUEST_APIC;
 }
 
 void test_reply_groups(void)

@@ -60,3 +60,8 @@ bool vendor_is_nested(void)
 {
     return task_info()->features & CB_FEATURE_NESTED;
 }
+
+bool vendor_has_apic(void)
+{
+    return task_info()->features & CB_FEATURE_VAPIC;
+}
