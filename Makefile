@@ -208,6 +208,7 @@ GUEST_exittest := \
 	tests/guest/exittest/instructions.c \
 	tests/guest/exittest/machine.c \
 	tests/guest/exittest/memory.c \
+	tests/guest/exittest/ports.c \
 	tests/guest/exittest/state.c \
 	tests/guest/exittest/vendor.c \
 

@@ -19,6 +19,7 @@
 struct ctx;
 struct domain;
 struct space_cpu;
+struct vcpu;
 
 /* hazards: what must be looked at before the CPU leaves the kernel. */
 #define HAZARD_RESCHED 0x1u /* another scheduling context should run */
@@ -63,6 +64,8 @@ struct cpu {
     u64 kernel_pdpt;         /* host-physical: this CPU's PML4[511] target */
     u64 user_pdpt;           /* the same in a root for user mode; 0: there are none */
     struct domain *io_domain; /* whose I/O bitmap is in the TSS pages, NULL: none; see io.c */
+    u8 *io_map;              /* constant: what the hardware looks at when `io_vcpu` uses ports: io.c */
+    struct vcpu *io_vcpu;    /* NULL: nobody uses it */
     void *virt;              /* virt_ops: per-CPU data */
     bool guest_left;         /* virt->leave() is due before threads run */
 };

@@ -25,8 +25,8 @@ struct domain {
     u64 *caps;                   /* direct map: PDPT of the capability space */
     struct list contexts;        /* tree_lock: ctx->domain_node */
     struct vcpu *vcpus[CB_GUEST_VCPUS]; /* tree_lock to write; only guest domains */
-    u8 *io_bitmap;               /* direct map: 8 KiB in two pages io_bitmap[0], [1]; see io.c */
-    u8 *io_bitmap_high;
+    u8 *io_bitmap;               /* tree_lock to write; direct map: ports 0 to 0x7fff, NULL: none were granted; see io.c */
+    u8 *io_bitmap_high;          /* the other ports */
     u32 teardown;                /* reap.c: selectors below this one have been emptied */
 };
 

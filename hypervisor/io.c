@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * I/O ports: a bitmap per domain (0: allowed), in two pages of its account. It is mapped behind this CPU's TSS when
- * a thread first touches a port, and made invalid there when another domain is loaded; domains without ports cost
- * nothing.
+ * I/O ports: a bitmap per domain (0: allowed), in two pages of its account. Domains without ports cost nothing.
+ *
+ * Threads: it is mapped behind this CPU's TSS when one of them first touches a port, and made invalid there when
+ * another domain is loaded.
+ *
+ * vCPUs: it is copied to this CPU's map, which the hardware looks at, when one of them leaves the guest at a port of
+ * its domain; from then on this vCPU, and no other one, uses the map. Ports are never taken back, so an old copy allows
+ * too little at worst: the access leaves the guest, and the map is copied again. That a map is written by its own CPU
+ * alone is what VT-x wants (SDM 3C, 25.11.4: nobody is in a guest who uses it); and AMD-V wants it to be in one piece.
  */
 #include "account.h"
+#include "bootmem.h"
 #include "call.h"
 #include "cpu.h"
 #include "cpu_init.h"
@@ -12,6 +19,8 @@
 #include "irq.h"
 #include "kpage.h"
 #include "space.h"
+#include "vcpu.h"
+#include "virt.h"
 #include "kstring.h"
 
 #define PORTS 0x10000u
@@ -30,15 +39,27 @@ static status_t bitmap_make(struct domain *d)
     memset(low, 0xff, PAGE_SIZE);
     memset(high, 0xff, PAGE_SIZE);
     d->io_bitmap_high = high;
-    d->io_bitmap = low;
+    __atomic_store_n(&d->io_bitmap, low, __ATOMIC_RELEASE); /* other CPUs look at it without the lock */
     return CB_OK;
+}
+
+static u8 *bitmap_byte(const struct domain *d, u32 port)
+{
+    u8 *page = port < PORTS_PER_PAGE ? d->io_bitmap : d->io_bitmap_high;
+
+    return &page[port % PORTS_PER_PAGE / 8];
 }
 
 static void bitmap_allow(struct domain *d, u32 port)
 {
-    u8 *page = port < PORTS_PER_PAGE ? d->io_bitmap : d->io_bitmap_high;
+    u8 *byte = bitmap_byte(d, port);
 
-    page[port % PORTS_PER_PAGE / 8] &= (u8)~(1u << port % 8);
+    __atomic_store_n(byte, (u8)(*byte & ~(1u << port % 8)), __ATOMIC_RELAXED);
+}
+
+static bool bitmap_allows(const struct domain *d, u32 port)
+{
+    return port < PORTS && !(__atomic_load_n(bitmap_byte(d, port), __ATOMIC_RELAXED) >> port % 8 & 1);
 }
 
 static status_t grant(u32 sel, u32 first, u32 count)
@@ -95,6 +116,37 @@ void io_unload(void)
     cpu_set_io_bitmap(false);
     cpu.io_domain = NULL;
     cpu_hazard_over(HAZARD_IO);
+}
+
+void io_cpu_init(void)
+{
+    cpu.io_map = bootmem_pages(IO_MAP_PAGES);
+    memset(cpu.io_map, 0xff, IO_MAP_PAGES * PAGE_SIZE);
+}
+
+bool io_exit(struct vcpu *v, u32 port, u32 width)
+{
+    const struct domain *d = v->ctx.domain;
+
+    if (!__atomic_load_n(&d->io_bitmap, __ATOMIC_ACQUIRE))
+        return false;
+    for (u32 i = 0; i < width; i++) {
+        if (!bitmap_allows(d, port + i))
+            return false;
+    }
+    if (cpu.io_vcpu && cpu.io_vcpu != v)
+        virt->ports(cpu.io_vcpu, false);
+    memcpy(cpu.io_map, d->io_bitmap, PAGE_SIZE);
+    memcpy(cpu.io_map + PAGE_SIZE, d->io_bitmap_high, PAGE_SIZE);
+    cpu.io_vcpu = v;
+    virt->ports(v, true);
+    return true;
+}
+
+void io_forget(const struct vcpu *v)
+{
+    if (cpu.io_vcpu == v)
+        cpu.io_vcpu = NULL;
 }
 
 void io_free(struct domain *d)

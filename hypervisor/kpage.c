@@ -26,7 +26,7 @@
 #define STACK_PAGES (CPU_STACK_SIZE / PAGE_SIZE)
 #define TABLE_PAGES 4u /* PML4, PDPT, page directory, page table */
 #define IST_PAGES 3u
-#define VIRT_PAGES 4u /* virt_cpu_init() */
+#define VIRT_PAGES 7u /* virt_cpu_init() */
 #define PAGES_PER_CPU (TABLE_PAGES + CPU_PAGES + STACK_PAGES + IST_PAGES + 1 + VIRT_PAGES)
 #define USER_PAGES 4u /* with a root for user mode: PDPT, page directory, page table; CPU_ENTRY */
 #define USER_SHARED_PAGES 2u

@@ -9,6 +9,7 @@
 #include "cpu.h"
 #include "cpu_init.h"
 #include "domain.h"
+#include "irq.h"
 #include "kstring.h"
 #include "virt.h"
 #include "x86.h"
@@ -17,11 +18,11 @@
 #define HYPERVISOR_CPUID 0x40000000u
 #define TCG_SIGNATURE 0x54474354u /* "TCGTCGTCGTCG" */
 #define MSR_MAP_SIZE (2 * PAGE_SIZE)
-#define IO_MAP_SIZE (3 * PAGE_SIZE)
+#define IO_MAP_SIZE (IO_MAP_PAGES * PAGE_SIZE)
 
-/* One for all vCPUs, constant after boot: a set bit makes the access leave the guest. APM 2, 15.10.1 and 15.11. */
+/* Constant after boot: a set bit makes the access leave the guest. APM 2, 15.10.1 and 15.11. */
 static u8 msr_map[MSR_MAP_SIZE] __attribute__((aligned(4096)));
-static u8 io_map[IO_MAP_SIZE] __attribute__((aligned(4096)));
+static u8 no_ports[IO_MAP_SIZE] __attribute__((aligned(4096)));
 
 bool svm_flush_by_asid, svm_emulated, svm_hides_xcr0;
 
@@ -45,7 +46,7 @@ static void msr_allow(u32 msr)
 static void svm_maps_init(void)
 {
     memset(msr_map, 0xff, sizeof(msr_map));
-    memset(io_map, 0xff, sizeof(io_map));
+    memset(no_ports, 0xff, sizeof(no_ports));
     for (unsigned i = 0; i < ARRAY_SIZE(msr_direct); i++) {
         for (u32 msr = msr_direct[i].first; msr <= msr_direct[i].last; msr++)
             msr_allow(msr);
@@ -116,7 +117,7 @@ static bool svm_vcpu_init(struct vcpu *v)
                        VMCB_INTERCEPT2_VMSAVE | VMCB_INTERCEPT2_STGI | VMCB_INTERCEPT2_CLGI | VMCB_INTERCEPT2_SKINIT |
                        VMCB_INTERCEPT2_WBINVD | VMCB_INTERCEPT2_MONITOR | VMCB_INTERCEPT2_MWAIT |
                        VMCB_INTERCEPT2_MWAIT_ARMED | VMCB_INTERCEPT2_XSETBV;
-    vmcb->iopm_base = image_physical_of(io_map);
+    vmcb->iopm_base = image_physical_of(no_ports);
     vmcb->msrpm_base = image_physical_of(msr_map);
     vmcb->vintr = VMCB_VINTR_MASKING;
     vmcb->nested_control = VMCB_NESTED_PAGING;
@@ -142,6 +143,14 @@ static bool svm_interruptible(const struct vcpu *v)
     return (vmcb->rflags & RFLAGS_IF) && !(vmcb->interrupt_shadow & SVM_SHADOW);
 }
 
+static void svm_ports(struct vcpu *v, bool map)
+{
+    struct vmcb *vmcb = svm_vmcb(v);
+
+    vmcb->iopm_base = map ? physical(cpu.io_map) : image_physical_of(no_ports);
+    vmcb->clean &= ~VMCB_CLEAN_MAPS;
+}
+
 static void svm_enable_interrupts(struct vcpu *v)
 {
     svm_vmcb(v)->rflags |= RFLAGS_IF;
@@ -161,4 +170,5 @@ const struct virt_ops svm_ops = {
     .skip = svm_skip,
     .interruptible = svm_interruptible,
     .enable_interrupts = svm_enable_interrupts,
+    .ports = svm_ports,
 };

@@ -4,7 +4,9 @@
 
 #include "cpu.h"
 #include "cpu_init.h"
+#include "domain.h"
 #include "fpu.h"
+#include "irq.h"
 #include "offsets.h"
 #include "shadow.h"
 #include "svm.h"
@@ -430,6 +432,16 @@ static NORETURN void svm_leave(struct vcpu *v)
     vcpu_left_after_call();
 }
 
+/* Ports of the guest's own do not leave it twice. */
+static NORETURN void svm_port(struct vcpu *v, const struct vmcb *vmcb)
+{
+    u64 info = vmcb->exit_info1;
+
+    if (v->ctx.domain->io_bitmap && io_exit(v, (u16)(info >> 16), VMCB_IO_WIDTH(info)))
+        vcpu_left(v, VIRT_EXIT_HANDLED);
+    vcpu_left_to_vmm(v, svm_io(v, vmcb));
+}
+
 NORETURN void svm_exited(struct vcpu *v)
 {
     struct vmcb *vmcb = svm_vmcb(v);
@@ -457,7 +469,7 @@ NORETURN void svm_exited(struct vcpu *v)
     if ((u32)vmcb->exit_code == VMEXIT_CPUID) /* not in the middle of the delivery of an event */
         vcpu_left_to_vmm(v, svm_cpuid(v, vmcb));
     if ((u32)vmcb->exit_code == VMEXIT_IOIO)
-        vcpu_left_to_vmm(v, svm_io(v, vmcb));
+        svm_port(v, vmcb);
     if (vmcb->exit_int_info & CB_INJECT_VALID)
         svm_requeue(v, vmcb);
     vcpu_left(v, svm_exit(v, vmcb));

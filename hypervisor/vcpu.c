@@ -8,6 +8,7 @@
 #include "domain.h"
 #include "event.h"
 #include "fpu.h"
+#include "irq.h"
 #include "mitigations.h"
 #include "portal.h"
 #include "reap.h"
@@ -227,6 +228,7 @@ bool vcpu_kill(struct vcpu *v)
 
 void vcpu_forget(struct vcpu *v)
 {
+    io_forget(v);
     if (virt->vcpu_forget)
         virt->vcpu_forget(v);
 }

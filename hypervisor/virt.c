@@ -4,6 +4,7 @@
 #include <corbel/boot.h>
 
 #include "cpu.h"
+#include "irq.h"
 #include "log.h"
 #include "shadow.h"
 
@@ -43,4 +44,6 @@ void virt_cpu_init(void)
 {
     if (virt && !virt->cpu_init())
         log_printf("corbel: CPU %u refuses %s: no vCPUs there", cpu.id, virt->name);
+    if (cpu.virt)
+        io_cpu_init();
 }

@@ -55,6 +55,7 @@ struct virt_ops {
     void (*skip)(struct vcpu *v, u32 bytes);       /* advances rIP past an instruction; ends an STI or MOV SS shadow */
     bool (*interruptible)(const struct vcpu *v);   /* RFLAGS.IF and no shadow */
     void (*enable_interrupts)(struct vcpu *v);     /* sets RFLAGS.IF */
+    void (*ports)(struct vcpu *v, bool map);       /* cpu.io_map says which ports leave the guest; or all do, as at first */
 };
 
 extern const struct virt_ops *virt;    /* NULL: no vCPUs on this machine */

@@ -194,6 +194,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 
 /* clean: the hardware may use what it remembers of these. APM 2, 15.15.3. */
 #define VMCB_CLEAN_INTERCEPTS (1u << 0) /* and TSC offset */
+#define VMCB_CLEAN_MAPS (1u << 1)       /* permission maps */
 #define VMCB_CLEAN_ASID (1u << 2)
 #define VMCB_CLEAN_VINTR (1u << 3)
 #define VMCB_CLEAN_NESTED (1u << 4)     /* and PAT */
@@ -202,7 +203,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 #define VMCB_CLEAN_DT (1u << 7)
 #define VMCB_CLEAN_SEGMENTS (1u << 8)   /* and CPL */
 #define VMCB_CLEAN_CR2 (1u << 9)
-#define VMCB_CLEAN_ALL 0x3ffu           /* those above and the permission maps */
+#define VMCB_CLEAN_ALL 0x3ffu           /* those above */
 
 /* exit_code: APM 2, appendix C. */
 #define VMEXIT_CR0_READ 0x00u

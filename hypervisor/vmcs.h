@@ -20,6 +20,8 @@ enum vmcs_field {
     VMCS_HOST_TR_SEL = 0x0c0c,
 
     /* 64 bits */
+    VMCS_IO_BITMAP_A = 0x2000, /* ports 0 to 0x7fff */
+    VMCS_IO_BITMAP_B = 0x2002,
     VMCS_MSR_BITMAP = 0x2004,
     VMCS_TSC_OFFSET = 0x2010,
     VMCS_VIRTUAL_APIC = 0x2012,
@@ -126,6 +128,7 @@ enum vmcs_segment { VMCS_ES, VMCS_CS, VMCS_SS, VMCS_DS, VMCS_FS, VMCS_GS, VMCS_L
 #define VMCS_CONTROL_NMI_WINDOW (1u << 22)
 #define VMCS_CONTROL_DR (1u << 23)
 #define VMCS_CONTROL_IO (1u << 24)
+#define VMCS_CONTROL_IO_BITMAPS (1u << 25) /* then the one before does not matter */
 #define VMCS_CONTROL_MSR_BITMAP (1u << 28)
 #define VMCS_CONTROL_MONITOR (1u << 29)
 #define VMCS_CONTROL_PAUSE (1u << 30)

@@ -133,7 +133,9 @@ static const char *examine_controls(struct vmx_machine *m, bool truth)
         return "VT-x without virtual NMIs";
     if (lacks(m->primary, primary & ~VMCS_CONTROL_SECONDARY))
         return "VT-x without MSR bitmaps";
-    if (m->primary & (VMCS_CONTROL_CR3_LOAD | VMCS_CONTROL_CR3_STORE | VMCS_CONTROL_INVLPG))
+    if (lacks(controls(MSR_VMX_PRIMARY, VMCS_CONTROL_IO_BITMAPS, truth), VMCS_CONTROL_IO_BITMAPS))
+        return "VT-x without I/O bitmaps";
+    if (m->primary & (VMCS_CONTROL_CR3_LOAD | VMCS_CONTROL_CR3_STORE | VMCS_CONTROL_INVLPG | VMCS_CONTROL_IO_BITMAPS))
         return "VT-x without true controls";
     if (lacks(m->exit, exit & ~EXIT_NESTED) || lacks(m->entry, entry & ~ENTRY_NESTED))
         return "VT-x without switching of debug registers";
@@ -379,6 +381,8 @@ static void controls_setup(struct vmx *x, const struct domain *d)
     vmcs_write(VMCS_EXIT_MSR_LOADS, 0);
     vmcs_write(VMCS_ENTRY_MSR_LOADS, 0);
     vmcs_write(VMCS_ENTRY_EVENT, 0);
+    vmcs_write(VMCS_IO_BITMAP_A, physical(cpu.io_map)); /* used from vmx_ports() on */
+    vmcs_write(VMCS_IO_BITMAP_B, physical(cpu.io_map) + PAGE_SIZE);
     vmcs_write(VMCS_MSR_BITMAP, image_physical_of(msr_bitmap));
     vmcs_write(VMCS_TSC_OFFSET, 0);
     vmcs_write(VMCS_EPT_POINTER, physical(d->space.root) | m->ept);
@@ -411,6 +415,13 @@ void vmx_load(struct vmx *x, const struct vcpu *v)
         vmx_shadow_init(v, x);
 }
 
+static void vmx_ports(struct vcpu *v, bool map)
+{
+    struct vmx *x = vmx_of(v);
+
+    vmx_controls(x, map ? x->primary | VMCS_CONTROL_IO_BITMAPS : x->primary & ~VMCS_CONTROL_IO_BITMAPS);
+}
+
 const struct virt_ops vmx_ops = {
     .name = "VT-x",
     .features = CB_FEATURE_VMX,
@@ -427,4 +438,5 @@ const struct virt_ops vmx_ops = {
     .skip = vmx_skip,
     .interruptible = vmx_interruptible,
     .enable_interrupts = vmx_enable_interrupts,
+    .ports = vmx_ports,
 };

@@ -2,6 +2,7 @@
 /* VT-x: what the exits mean. SDM 3C, chapter 28. */
 #include <corbel/state.h>
 
+#include "irq.h"
 #include "virt.h"
 #include "vmx.h"
 #include "x86.h"
@@ -152,6 +153,14 @@ unsigned vmx_io(struct vcpu *v)
     return CB_EXIT_IO;
 }
 
+/* The guest's domain has ports. */
+static unsigned vmx_port(struct vcpu *v)
+{
+    u64 q = vmcs_read(VMCS_QUALIFICATION);
+
+    return io_exit(v, VMCS_IO_PORT(q), VMCS_IO_WIDTH(q)) ? VIRT_EXIT_HANDLED : vmx_io(v);
+}
+
 /* From user mode the call does not exist. */
 static unsigned vmx_vmcall(struct vcpu *v)
 {
@@ -261,6 +270,7 @@ static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
 {
     switch (reason) {
     case VMCS_REASON_EXCEPTION: return vmx_exception(v, x);
+    case VMCS_REASON_IO: return vmx_port(v);
     case VMCS_REASON_DR:
         x->dr_live = true;
         vcpu_set_special(v);

@@ -287,7 +287,7 @@ NORETURN void vmx_exited(struct vcpu *v)
     vmx_registers_leave(v, x);
     if (vcpu_is_special(v))
         vmx_finish(v, x);
-    if (reason == VMCS_REASON_CPUID || reason == VMCS_REASON_IO) {
+    if (reason == VMCS_REASON_CPUID || (reason == VMCS_REASON_IO && !v->ctx.domain->io_bitmap)) {
         x->launched = true;
         v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
         vcpu_left_to_vmm(v, reason == VMCS_REASON_IO ? vmx_io(v) : vmx_cpuid(v, x));

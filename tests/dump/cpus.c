@@ -3,6 +3,7 @@
 #include "dump.h"
 
 #include "event.h"
+#include "vcpu.h"
 
 #define AREA "cpus"
 #define TIMERS_MAX 100000u
@@ -170,6 +171,23 @@ static void check_running(const struct cpu *c)
         unquiet(AREA, "CPU %u: the lock of its posts is taken", c->id);
 }
 
+/* The map for vCPUs allows nothing that the domain of the one that uses it may not. */
+static void check_ports(const struct cpu *c)
+{
+    const struct thing *t = c->io_vcpu ? ctx_expect(&c->io_vcpu->ctx, c->id, "who uses ports") : NULL;
+    const struct domain *d = t ? AT(ctx_view(t)->domain) : NULL;
+    const u8 *map = dump_at(c->io_map, 2 * PAGE_SIZE), *low = d ? dump_at(d->io_bitmap, PAGE_SIZE) : NULL,
+             *high = d ? dump_at(d->io_bitmap_high, PAGE_SIZE) : NULL;
+
+    if (!t)
+        return;
+    for (u32 i = 0; map && low && high && i < 2 * PAGE_SIZE; i++) {
+        if (~map[i] & (i < PAGE_SIZE ? low[i] : high[i - PAGE_SIZE]))
+            bad(AREA, "CPU %u: vCPU %lx uses ports at %x that are not its domain's", c->id, t->kernel, i * 8);
+    }
+    seen("vCPUs that use ports", 1);
+}
+
 /* Each is just where its state says. */
 static void check_sched(const struct thing *t)
 {
@@ -209,6 +227,7 @@ void check_cpus(void)
         check_posts(c);
         check_grace(c);
         check_running(c);
+        check_ports(c);
         seen("CPUs", 1);
     }
     for (u32 i = 0; i < thing_count; i++) {

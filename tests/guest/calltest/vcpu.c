@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A vCPU that makes one hypercall in real mode: a call to a handler on another CPU. */
+/* vCPUs in 16 bits: one that makes a hypercall, a call to a handler on another CPU; and two with different I/O ports. */
 #include "calltest.h"
 
 #include <string.h>
@@ -10,8 +10,9 @@
 #define SEGMENT_DATA 0x93u
 #define SEGMENT_TSS 0x8bu
 #define SEGMENT_UNUSABLE 0x1000u
+#define CR0_PE 0x1u
 #define CR0_ET 0x10u
-#define REGISTERS (CB_GROUP_ACDB | CB_GROUP_BSD | CB_GROUP_R8_R15 | CB_GROUP_RIP)
+#define REGISTERS (CB_GROUP_ACDB | CB_GROUP_BSD | CB_GROUP_R8_R15 | CB_GROUP_RIP | CB_GROUP_QUAL)
 
 static const uint8_t code_svm[] = {0x0f, 0x01, 0xd9, 0xf4}; /* vmmcall; hlt */
 static const uint8_t code_vmx[] = {0x0f, 0x01, 0xc1, 0xf4}; /* vmcall; hlt */
@@ -83,34 +84,57 @@ static void serve(uint64_t badge, struct cb_args *message)
     message->a4++;
 }
 
-/* The selector of a vCPU that calls `portal` when it runs, and then halts; 0, with a message, if anything fails. */
-static uint32_t make(uint32_t portal)
+/* Puts code into the page that guests run. */
+static bool write_code(const void *code, size_t size)
 {
-    uint32_t guest = scratch(), vcpu = scratch(), sched = scratch();
     uint64_t view = test_space(1);
-    struct thread *handler = test_handler(CPU_MAIN, vmm, NULL);
+    uint64_t status = cb_map(test_frame, CB_MAP_READ | CB_MAP_WRITE, scratch(), CB_SELF, view, 0, 1);
+
+    if (status == CB_OK)
+        memcpy((void *)view, code, size);
+    return test_status(__FILE__, __LINE__, "writing a guest's code", status, CB_OK);
+}
+
+/* A new guest with that code, and its vCPU, which this thread handles; 0, with a message, if anything fails. */
+static uint32_t make(uint32_t guest, struct thread *handler, uint32_t cpu)
+{
+    uint32_t vcpu = scratch();
     uint64_t status = cb_domain_create(CB_TASK_SEL_ACCOUNT, CB_DOMAIN_GUEST, guest);
 
     if (status == CB_OK)
-        status = cb_map(test_frame, CB_MAP_READ | CB_MAP_WRITE, scratch(), CB_SELF, view, 0, 1);
-    if (status == CB_OK)
-        memcpy((void *)view, task_info()->features & CB_FEATURE_SVM ? code_svm : code_vmx, sizeof(code_svm));
-    if (status == CB_OK)
         status = cb_map(test_frame, CB_MAP_READ | CB_MAP_EXEC, GUEST_PORTAL + 1, guest, 0, 0, 1);
     if (status == CB_OK)
-        status = cb_derive(portal, GUEST_PORTAL, guest, CB_RIGHT_CALL, 0, 0);
-    if (status == CB_OK)
-        status = cb_vcpu_create(CB_TASK_SEL_ACCOUNT, vcpu, guest, CPU_MAIN, 0, GUEST_EVENT_PAGE);
+        status = cb_vcpu_create(CB_TASK_SEL_ACCOUNT, vcpu, guest, cpu, 0, GUEST_EVENT_PAGE);
     for (uint32_t class = 0; status == CB_OK && handler && class < CB_EXIT_COUNT; class++) {
         uint32_t exit = test_portal(handler, class, class == CB_EXIT_START ? CB_GROUPS_VCPU : REGISTERS);
 
         status = cb_vcpu_exit(vcpu, class, exit);
     }
-    if (status == CB_OK)
-        status = cb_sched_create(CB_TASK_SEL_ACCOUNT, sched, CPU_MAIN, PRIORITY_MID, 10 * MS, 10 * MS);
+    return test_status(__FILE__, __LINE__, "making a vCPU", status, CB_OK) ? vcpu : 0;
+}
+
+static bool run(uint32_t vcpu, uint32_t cpu)
+{
+    uint32_t sched = scratch();
+    uint64_t status = cb_sched_create(CB_TASK_SEL_ACCOUNT, sched, cpu, PRIORITY_MID, 10 * MS, 10 * MS);
+
     if (status == CB_OK)
         status = cb_sched_bind(sched, vcpu);
-    return test_status(__FILE__, __LINE__, "making a vCPU", status, CB_OK) ? vcpu : 0;
+    return test_status(__FILE__, __LINE__, "running a vCPU", status, CB_OK);
+}
+
+/* The selector of a vCPU that calls `portal`, and then halts; 0, with a message, if anything fails. */
+static uint32_t make_caller(uint32_t portal)
+{
+    bool svm = task_info()->features & CB_FEATURE_SVM;
+    uint32_t guest = scratch(), vcpu = 0;
+
+    if (write_code(svm ? code_svm : code_vmx, sizeof(code_svm)))
+        vcpu = make(guest, test_handler(CPU_MAIN, vmm, NULL), CPU_MAIN);
+    if (vcpu && test_status(__FILE__, __LINE__, "giving it a portal",
+                            cb_derive(portal, GUEST_PORTAL, guest, CB_RIGHT_CALL, 0, 0), CB_OK) && run(vcpu, CPU_MAIN))
+        return vcpu;
+    return 0;
 }
 
 static uint32_t begin(void)
@@ -120,7 +144,7 @@ static uint32_t begin(void)
 
     entered = recalled = halted = 0;
     if (portal && test_status(__FILE__, __LINE__, "serving", thread_handler_serve(handler, PRIORITY_MID), CB_OK))
-        return make(portal);
+        return make_caller(portal);
     return 0;
 }
 
@@ -154,4 +178,76 @@ void test_remote_vcpu_recall(void)
     CHECK_EQUAL(words[0], 100);
     CHECK_EQUAL(halt_rip, 3);
     CHECK_OK(cb_signal(gate));
+}
+
+/* ---- Ports ---- */
+
+#define PORT 0x9000u   /* one for each guest; nothing is there */
+#define GUESTS 2u
+#define ROUNDS 4u
+
+/* Reads both guests' ports, tells so by a HLT, and again: mov $PORT, %dx; in %dx, %al; inc %dx; in %dx, %al; hlt; jmp. */
+static const uint8_t code_ports[] = {0xba, 0x00, 0x90, 0xec, 0x42, 0xec, 0xf4, 0xeb, 0xf7};
+
+static struct {
+    struct thread *handler;
+    uint32_t domain;
+    volatile uint32_t exits[GUESTS], rounds, wrong; /* exits: by port */
+} guests[GUESTS];
+
+static void vmm_ports(uint64_t badge, struct cb_args *message)
+{
+    struct cb_state *state = (struct cb_state *)thread_utcb()->words;
+    uint32_t me = (uint32_t)(uintptr_t)thread_self()->argument, port = (uint16_t)state->qual[0];
+    uint64_t bits;
+
+    if (badge == CB_EXIT_START) {
+        message->a5 = CB_INFO(0, 0, start(state));
+        state->cr0 |= CR0_PE; /* real mode is not to be had everywhere */
+        return;
+    }
+    if (badge == CB_EXIT_IO && port - PORT < GUESTS) {
+        guests[me].exits[port - PORT]++;
+    } else if (badge == CB_EXIT_HLT) {
+        guests[me].rounds++;
+        (void)!cb_wait(thread_self()->event, 0, CB_DEADLINE_NONE, &bits);
+    } else {
+        guests[me].wrong++;
+    }
+    message->a1 = 1; /* IN and HLT are of one byte */
+    message->a5 = CB_INFO(0, 0, CB_GROUP_SKIP);
+}
+
+static bool begin_ports(uint32_t i)
+{
+    uint32_t cpu = test_other_cpu(), vcpu;
+
+    guests[i].domain = scratch();
+    guests[i].exits[0] = guests[i].exits[1] = guests[i].rounds = guests[i].wrong = 0;
+    guests[i].handler = test_handler(cpu, vmm_ports, (void *)(uintptr_t)i);
+    vcpu = make(guests[i].domain, guests[i].handler, cpu);
+    return vcpu && run(vcpu, cpu) && test_await(&guests[i].rounds, 1);
+}
+
+/* Two vCPUs take turns on a CPU: each leaves the guest at the other's port, in each round, and never at its own. */
+void test_vcpu_ports(void)
+{
+    if (!(task_info()->features & (CB_FEATURE_SVM | CB_FEATURE_VMX)) || test_type(CB_TASK_SEL_IOPORT) != CB_TYPE_IOPORT)
+        return;
+    CHECK(write_code(code_ports, sizeof(code_ports)));
+    for (uint32_t i = 0; i < GUESTS; i++) {
+        CHECK(begin_ports(i)); /* without ports */
+        CHECK_OK(cb_ioport_grant(CB_TASK_SEL_IOPORT, guests[i].domain, PORT + i, 1));
+    }
+    for (uint32_t round = 1; round < ROUNDS; round++) {
+        for (uint32_t i = 0; i < GUESTS; i++) {
+            CHECK_OK(cb_signal(guests[i].handler->event));
+            CHECK(test_await(&guests[i].rounds, round + 1));
+        }
+    }
+    for (uint32_t i = 0; i < GUESTS; i++) {
+        CHECK_EQUAL(guests[i].wrong, 0);
+        CHECK_EQUAL(guests[i].exits[i], 1);
+        CHECK_EQUAL(guests[i].exits[1 - i], ROUNDS);
+    }
 }

@@ -55,6 +55,19 @@ guest_\name\()_\bits:
     at strings_end \bits
     hlt
 
+    at ports \bits
+    out %al, %dx
+    out %ax, %dx
+    out %eax, %dx
+    in %dx, %al
+    in %dx, %ax
+    in %dx, %eax
+    .irp string, outsb, outsw, outsl, insb, insw, insl
+    mov $3, %ecx
+    rep \string
+    .endr
+    hlt
+
     at rdmsr \bits
     rdmsr
     at wrmsr \bits

@@ -24,6 +24,7 @@ enum mode { REAL, PROTECTED, PAGED, LONG, MODES };
 /* X(name, modes) */
 #define TESTS(X)                                                                                      \
     X(start, IN_ANY) X(cpuid, IN_ANY) X(io, IN_ANY) X(strings, IN_ANY) X(msr, IN_ANY)                 \
+    X(ports, IN_ANY) X(ports_device, IN_ANY) X(ports_user, IN_PROTECTED)                              \
     X(syscall_msrs, IN_ANY) X(control_registers, IN_ANY) X(cr4_refused, IN_ANY)                       \
     X(debug_registers, IN_ANY) X(single_step, IN_ANY) X(hlt, IN_ANY) X(halt_deaf, IN_ANY)             \
     X(halt_upcall, IN_ANY) X(recall, IN_ANY) X(recall_exit, IN_ANY) X(instructions, IN_ANY)           \
@@ -53,6 +54,7 @@ TESTS(TEST_DECLARE)
 /* Places in code.S, which has each of them three times: 16, 32 and 64 bits. */
 #define LABELS(X)                                                                                     \
     X(cpuid) X(cpuid_end) X(io) X(io_end) X(strings) X(strings_end) X(rdmsr) X(wrmsr) X(wrmsr_end)    \
+    X(ports)                                                                                          \
     X(syscall_msrs) X(syscall_msrs_end) X(control) X(control_end) X(cr4_vmxe) X(cr4_vmxe_at)          \
     X(debug) X(debug_end) X(step) X(step_end) X(xsetbv) X(xsetbv_end) X(hlt) X(hlt_end) X(spin)       \
     X(rdpmc) X(monitor) X(mwait) X(wbinvd) X(wbinvd_end) X(clgi) X(clgi_end) X(vmxoff) X(vmxoff_end)  \
@@ -124,6 +126,7 @@ void vm_map_large(void);
 void *vm_view(uint32_t address);
 uint64_t vm_address(enum label where);
 uint32_t vm_vcpu(void);
+uint32_t vm_domain(void);
 uint32_t vm_event(uint64_t port); /* the selector of a new event, bound to a port */
 uint64_t vm_counter(uint32_t number);
 /* Waits until the vCPU has nothing to do. */

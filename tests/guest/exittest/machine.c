@@ -365,6 +365,11 @@ uint32_t vm_vcpu(void)
     return vm.vcpu;
 }
 
+uint32_t vm_domain(void)
+{
+    return vm.guest;
+}
+
 uint32_t vm_event(uint64_t port)
 {
     uint32_t event = selector();
