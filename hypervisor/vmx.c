@@ -33,6 +33,7 @@
 #define MISC_TIMER_SHIFT(v) ((v) & 0x1f)
 #define MSR_VMX_CR0_FIXED0 0x486u
 #define MSR_VMX_CR4_FIXED0 0x488u
+#define MSR_VMX_CR4_FIXED1 0x489u
 #define MSR_VMX_SECONDARY 0x48bu
 #define MSR_VMX_EPT_VPID 0x48cu
 #define EPT_4_LEVELS (1ull << 6)
@@ -221,6 +222,7 @@ static const char *examine(struct vmx_machine *m)
     /* An unrestricted guest may clear PE and PG (A.7). */
     m->cr0_fixed = (rdmsr(MSR_VMX_CR0_FIXED0) & ~(m->nested ? CR0_PE | CR0_PG : 0)) | VMX_CR0_NE;
     m->cr4_fixed = rdmsr(MSR_VMX_CR4_FIXED0) | VMX_CR4_VMXE | VMX_CR4_MCE;
+    m->cr4_allowed = (rdmsr(MSR_VMX_CR4_FIXED1) & VMX_CR4_OWNED) | VMX_CR4_MCE;
     m->timer = (u32)(MAX(tsc_khz * TIMER_US / 1000 >> MISC_TIMER_SHIFT(rdmsr(MSR_VMX_MISC)), 1));
     return NULL;
 }

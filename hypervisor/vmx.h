@@ -54,6 +54,7 @@ struct vmx_machine {
     u32 revision;                            /* of the VMCS */
     u32 pin, primary, secondary, exit, entry; /* controls of a new VMCS */
     u64 cr0_fixed, cr4_fixed;                /* bits that are set in the real registers while a guest runs */
+    u64 cr4_allowed;                         /* bits that a guest may set (A.8); of CR0 it may all that are not reserved */
     u64 ept;                                 /* the EPT pointer, but for the address */
     u32 timer;                               /* value of the preemption timer */
     u8 ept_level;                            /* space.h */

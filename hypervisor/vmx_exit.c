@@ -218,7 +218,7 @@ static unsigned vmx_cr0_write(struct vcpu *v, struct vmx *x, u64 value)
 
 static unsigned vmx_cr4_write(struct vcpu *v, struct vmx *x, u64 value)
 {
-    if (value & ~(VMX_CR4_OWNED | VMX_CR4_MCE))
+    if (value & ~vmx_machine.cr4_allowed)
         return vmx_fault(v, VMX_VECTOR_GP);
     x->cr4_shadow = value;
     vmcs_write(VMCS_CR4_SHADOW, value);

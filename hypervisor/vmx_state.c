@@ -159,7 +159,7 @@ static void control_registers_check(struct vmx *x)
     x->wrong = NULL;
     if ((cr0 & ~(VMX_CR0_OWNED | VMX_CR0_SHADOWED)) || ((cr0 & VMX_CR0_NW) && !(cr0 & VMX_CR0_CD)))
         x->wrong = "CR0 has bits that a guest cannot set";
-    else if (cr4 & ~(VMX_CR4_OWNED | VMX_CR4_MCE))
+    else if (cr4 & ~vmx_machine.cr4_allowed)
         x->wrong = "CR4 has bits that a guest cannot set";
     else if (pae)
         x->wrong = "PAE paging outside of long mode cannot be set";

@@ -26,6 +26,7 @@ enum mode { REAL, PROTECTED, PAGED, LONG, MODES };
     X(start, IN_ANY) X(cpuid, IN_ANY) X(io, IN_ANY) X(strings, IN_ANY) X(msr, IN_ANY)                 \
     X(ports, IN_ANY) X(ports_device, IN_ANY) X(ports_user, IN_PROTECTED)                              \
     X(syscall_msrs, IN_ANY) X(control_registers, IN_ANY) X(cr4_refused, IN_ANY)                       \
+    X(cr4_missing, IN_ANY)                                                                            \
     X(debug_registers, IN_ANY) X(single_step, IN_ANY) X(hlt, IN_ANY) X(halt_deaf, IN_ANY)             \
     X(halt_upcall, IN_ANY) X(recall, IN_ANY) X(recall_exit, IN_ANY) X(instructions, IN_ANY)           \
     X(xsetbv, IN_ANY) X(virtualization, IN_PROTECTED) X(hypercall, IN_ANY)                            \

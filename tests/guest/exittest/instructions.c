@@ -9,7 +9,10 @@
 #define VECTOR_DB 1u
 #define DR6_STEP 0x4000ull
 #define RFLAGS_TF 0x100ull
+#define CR4_MCE 0x40ull
+#define CR4_UMIP 0x800ull
 #define CR4_OSXSAVE 0x40000ull
+#define CPUID_UMIP 0x4u /* leaf 7, ECX */
 #define MSR_UNKNOWN 0x12345u
 #define MSR_FAR 0x4b564d00u /* outside of what the bitmaps cover */
 
@@ -310,6 +313,20 @@ void test_cr4_refused(void)
     now.rax = 0x2000;
     EXPECT_EVENT(VECTOR_GP, mode == REAL ? NO_ERROR : 0, vm_address(AT_cr4_vmxe_at));
     CHECK_EQUAL(vm_counter(CB_EXIT_CR), 0);
+}
+
+/* A bit that this processor may lack, together with one that is not the guest's: nothing of CR4 changes. */
+void test_cr4_missing(void)
+{
+    uint32_t a = 7, b, c = 0, d;
+
+    CHECK(vm_start(AT_cr4_vmxe_at));
+    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    if (!vendor(CR4_CHECKED) || (c & CPUID_UMIP))
+        return;
+    now.rax = now.cr4 | CR4_MCE | CR4_UMIP;
+    vm_reply(CB_GROUPS_VCPU, 0);
+    EXPECT_EVENT(VECTOR_GP, mode == REAL ? NO_ERROR : 0, vm_address(AT_cr4_vmxe_at));
 }
 
 /* No exit; the call's number is in the state that the guest starts with. */
