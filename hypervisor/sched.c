@@ -137,15 +137,21 @@ static void sched_slice(void)
         timer_need(cpu.sched_since + s->left);
 }
 
+/* `s`, in no queue, runs `c`. */
+static ALWAYS_INLINE void sched_start(struct sched *s, struct ctx *c, u64 now)
+{
+    s->state = SCHED_RUNNING;
+    cpu.sched = s;
+    cpu.sched_since = now;
+    cpu.current = c;
+}
+
 /* A budget without a limit is a slice, and a new one is given here. */
 static inline void sched_run(struct sched *s, struct ctx *c, bool helping, u64 now)
 {
     bool rival = runqueue_pop(&cpu.runqueue, s);
 
-    s->state = SCHED_RUNNING;
-    cpu.sched = s;
-    cpu.sched_since = now;
-    cpu.current = c;
+    sched_start(s, c, now);
     if (helping)
         cpu_hazard(HAZARD_HELPING);
     else if (cpu_hazards() & HAZARD_HELPING)
@@ -233,10 +239,7 @@ bool sched_hand_over(struct ctx *c)
         runqueue_insert(&cpu.runqueue, running, running->left != 0);
     }
     list_init(&c->helpers);
-    s->state = SCHED_RUNNING;
-    cpu.sched = s;
-    cpu.sched_since = now;
-    cpu.current = c;
+    sched_start(s, c, now);
     (void)budget_refill(s, now, false);
     return true;
 }

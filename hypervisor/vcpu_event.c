@@ -21,15 +21,10 @@
 
 _Atomic u64 vcpu_flush_clock;
 
-static void page_raise(struct cb_event_page *page)
-{
-    __atomic_store_n(&page->upcall, 1, __ATOMIC_SEQ_CST);
-}
-
 /* An upcall is due. False: somebody has said so already. */
 static inline bool vcpu_raise_hazard(struct vcpu *v)
 {
-    page_raise(v->page);
+    __atomic_store_n(&v->page->upcall, 1, __ATOMIC_SEQ_CST);
     return !(atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL) & VCPU_HAZARD_UPCALL);
 }
 
@@ -105,11 +100,12 @@ static NOINLINE void vcpu_unblock(struct vcpu *v)
     ctx_unblock(&v->ctx);
 }
 
-static void vcpu_resume(struct vcpu *v)
+/* It waited. `at_once`: what runs may have to make way now. */
+static inline void vcpu_resume(struct vcpu *v, bool at_once)
 {
     vcpu_out(v);
     v->ctx.state = CTX_READY;
-    if (!sched_hand_over(&v->ctx))
+    if (!at_once || !sched_hand_over(&v->ctx))
         vcpu_unblock(v);
 }
 
@@ -117,17 +113,14 @@ void vcpu_signal_here(struct vcpu *v, u32 port)
 {
     if (!vcpu_set_pending(v, port) || !vcpu_raise_hazard(v) || atomic_load(&v->mode) != VCPU_HALTED)
         return;
-    vcpu_out(v);
-    v->ctx.state = CTX_READY;
     /* A thread's system call returns to whoever made it, unless a hazard is set. */
-    if (!ctx_is_vcpu(cpu.current) || !sched_hand_over(&v->ctx))
-        vcpu_unblock(v);
+    vcpu_resume(v, ctx_is_vcpu(cpu.current));
 }
 
 void vcpu_wake(struct vcpu *v)
 {
     if (v->ctx.state == CTX_WAITING && atomic_load(&v->mode) == VCPU_HALTED && vcpu_upcall_due(v))
-        vcpu_resume(v);
+        vcpu_resume(v, true);
 }
 
 void vcpu_recall(struct vcpu *v)
@@ -135,7 +128,7 @@ void vcpu_recall(struct vcpu *v)
     v->recalled = true;
     vcpu_set_special(v);
     if (v->ctx.state == CTX_WAITING)
-        vcpu_resume(v);
+        vcpu_resume(v, true);
     else
         ctx_abort(&v->ctx); /* a call; an exit is left to its handler */
 }
