@@ -45,9 +45,11 @@ void event_signal(struct event *e, u64 badge)
         ctx_post(receiver, CTX_OP_WAKE);
 }
 
-/* The thread `waiter`, of this CPU, gets these bits of its event. */
-static inline void event_give(struct ctx *waiter, u64 bits)
+/* The thread that waits for the event, on this CPU, gets these bits of it. */
+static inline void event_give(struct event *e, u64 bits)
 {
+    struct ctx *waiter = atomic_load(&e->receiver);
+
     event_leave(waiter);
     waiter->regs.rsi = bits;
     waiter->regs.rax = CB_OK;
@@ -67,7 +69,7 @@ void event_signal_here(struct event *e, u64 badge)
     if (ctx_is_vcpu(receiver))
         vcpu_signal_here(vcpu_of(receiver), e->port);
     else
-        event_give(receiver, atomic_exchange(&e->pending, 0) | badge);
+        event_give(e, atomic_exchange(&e->pending, 0) | badge);
 }
 
 /*
@@ -132,7 +134,7 @@ void event_wake(struct ctx *waiter)
         return;
     bits = atomic_exchange(&waiter->event->pending, 0);
     if (bits)
-        event_give(waiter, bits);
+        event_give(waiter->event, bits);
 }
 
 void event_timeout(struct ctx *waiter)

@@ -32,7 +32,10 @@ struct tlb_tags {
     u32 count;   /* usable tags, numbered from `first`; 0: the CPU has none, every entry flushes */
     u32 first;
     u32 next;    /* the tag to evict next */
-    struct { u64 identity, generation; struct tlb_words *words; } tag[TLB_TAGS_MAX];
+    struct {
+        u64 identity, generation;
+        struct tlb_words *words;
+    } __attribute__((aligned(32))) tag[TLB_TAGS_MAX]; /* a power of two, so that a shift finds it */
 };
 
 struct tlb_choice {
