@@ -19,6 +19,7 @@
 struct ctx;
 struct domain;
 struct space_cpu;
+struct syscall_registers;
 struct vcpu;
 
 /* hazards: what must be looked at before the CPU leaves the kernel. */
@@ -67,7 +68,7 @@ struct cpu {
     u8 *io_map;              /* constant: what the hardware looks at when `io_vcpu` uses ports: io.c */
     struct vcpu *io_vcpu;    /* NULL: nobody uses it */
     void *virt;              /* virt_ops: per-CPU data */
-    bool guest_left;         /* virt->leave() is due before threads run */
+    const struct syscall_registers *syscall; /* whose STAR, LSTAR and FMASK are in the registers; NULL: threads' */
 };
 
 extern struct cpu cpu; /* this CPU's */

@@ -45,17 +45,13 @@ struct table_register {
     u64 base;
 };
 
-/* The TSS's page holds the GDT as well. */
-struct tss_page {
-    struct tss tss;
-    u8 unused[0x100 - sizeof(struct tss)];
-    u64 gdt[7];
-};
-
-#define TSS_PAGE ((struct tss_page *)(uintptr_t)CPU_TSS)
+#define TSS ((struct tss *)(uintptr_t)CPU_TSS)
+#define GDT ((u64 *)(uintptr_t)CPU_GDT)
+#define GDT_LIMIT (CPU_GDT_SIZE - 1) /* as exits from guests on VT-x set it (SDM 3C, 28.5.2) */
 
 struct features features;
-bool cpu_entry_plain;
+u32 cpu_entry_guarded;
+struct syscall_registers cpu_syscall;
 
 _Alignas(4096) struct gate cpu_idt[IDT_ENTRIES];
 _Static_assert(sizeof(cpu_idt) == PAGE_SIZE, "kpage.c maps it as one page");
@@ -153,23 +149,22 @@ static void idt_make(void)
 
 static void tables_load(void)
 {
-    struct tss_page *p = TSS_PAGE;
-    struct table_register gdtr = { .limit = sizeof(p->gdt) - 1, .base = (u64)(uintptr_t)p->gdt };
+    struct table_register gdtr = { .limit = GDT_LIMIT, .base = CPU_GDT };
     struct table_register idtr = { .limit = sizeof(cpu_idt) - 1, .base = (u64)(uintptr_t)cpu_idt };
     u64 tss = CPU_TSS;
 
-    p->tss.rsp[0] = defends(DEFENCE(ROOTS)) ? CPU_ENTRY_TOP : CPU_STACK_TOP;
-    p->tss.ist[IST_NMI - 1] = CPU_NMI_TOP;
-    p->tss.ist[IST_MC - 1] = CPU_MC_TOP;
-    p->tss.ist[IST_DF - 1] = CPU_DF_TOP;
-    p->tss.bitmap = TSS_NO_BITMAP;
+    TSS->rsp[0] = defends(DEFENCE(ROOTS)) ? CPU_ENTRY_TOP : CPU_STACK_TOP;
+    TSS->ist[IST_NMI - 1] = CPU_NMI_TOP;
+    TSS->ist[IST_MC - 1] = CPU_MC_TOP;
+    TSS->ist[IST_DF - 1] = CPU_DF_TOP;
+    TSS->bitmap = TSS_NO_BITMAP;
 
-    p->gdt[SEL_KERNEL_CODE / 8] = 0x00af9b000000ffff;
-    p->gdt[SEL_KERNEL_DATA / 8] = 0x00cf93000000ffff;
-    p->gdt[SEL_USER_DATA / 8] = 0x00cff3000000ffff;
-    p->gdt[SEL_USER_CODE / 8] = 0x00affb000000ffff;
-    p->gdt[SEL_TSS / 8] = (TSS_LIMIT & 0xffff) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
-    p->gdt[SEL_TSS / 8 + 1] = tss >> 32;
+    GDT[SEL_KERNEL_CODE / 8] = 0x00af9b000000ffff;
+    GDT[SEL_KERNEL_DATA / 8] = 0x00cf93000000ffff;
+    GDT[SEL_USER_DATA / 8] = 0x00cff3000000ffff;
+    GDT[SEL_USER_CODE / 8] = 0x00affb000000ffff;
+    GDT[SEL_TSS / 8] = (TSS_LIMIT & 0xffff) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
+    GDT[SEL_TSS / 8 + 1] = tss >> 32;
 
     __asm__ volatile("lgdt %0\n\t"
                      "lidt %1\n\t"
@@ -190,25 +185,13 @@ static void tables_load(void)
                      : "rax", "memory");
 }
 
-void cpu_gdt_reload(void)
-{
-    static const struct table_register gdtr = {
-        .limit = sizeof(TSS_PAGE->gdt) - 1,
-        .base = CPU_TSS + offsetof(struct tss_page, gdt),
-    };
-
-    __asm__ volatile("lgdt %0" : : "m"(gdtr.limit), "m"(gdtr));
-}
-
 void cpu_set_io_bitmap(bool valid)
 {
-    struct tss_page *p = TSS_PAGE;
-
-    p->tss.bitmap = valid ? TSS_BITMAP : TSS_NO_BITMAP;
+    TSS->bitmap = valid ? TSS_BITMAP : TSS_NO_BITMAP;
     if (!valid)
         return;
     /* An exit from a guest on VT-x leaves a limit before the bitmap (SDM 3C, 28.5.2). */
-    p->gdt[SEL_TSS / 8] &= ~TSS_BUSY; /* LTR wants it so, and sets it */
+    GDT[SEL_TSS / 8] &= ~TSS_BUSY; /* LTR wants it so, and sets it */
     __asm__ volatile("ltr %w0" : : "r"(SEL_TSS) : "memory");
 }
 
@@ -225,11 +208,14 @@ static u64 syscall_entry(void)
     return (u64)(uintptr_t)(fast ? entry_syscall : entry_syscall_only_slow);
 }
 
-void cpu_syscall_init(void)
+/* The same on all CPUs. */
+static void syscall_choose(void)
 {
-    wrmsr(MSR_STAR, (u64)SEL_KERNEL_CODE << 32 | (u64)(SEL_KERNEL_DATA | 3) << 48);
-    wrmsr(MSR_LSTAR, syscall_entry());
-    wrmsr(MSR_FMASK, FMASK_VALUE);
+    cpu_syscall = (struct syscall_registers){
+        .star = (u64)SEL_KERNEL_CODE << 32 | (u64)(SEL_KERNEL_DATA | 3) << 48,
+        .lstar = syscall_entry(),
+        .fmask = FMASK_VALUE,
+    };
 }
 
 static void registers_set(void)
@@ -248,7 +234,7 @@ static void registers_set(void)
     kpage_flush(); /* entries made with the old PAT */
 
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NXE);
-    cpu_syscall_init();
+    cpu_syscall_load(&cpu_syscall);
     wrmsr(MSR_SYSENTER_CS, 0); /* SYSENTER faults */
     wrmsr(MSR_FS_BASE, 0);
     wrmsr(MSR_GS_BASE, 0);
@@ -259,9 +245,11 @@ bool cpu_init(void)
 {
     if (!probe_again() || !mitigations_cpu_init())
         return false;
-    if (cpu.id == 0)
+    if (cpu.id == 0) {
         idt_make();
-    cpu_entry_plain = features.fsgsbase && !defends(DEFENCES_ENTRY);
+        syscall_choose();
+    }
+    cpu_entry_guarded = !features.fsgsbase || defends(DEFENCES_ENTRY);
     if (!features.fsgsbase)
         cpu_hazard(HAZARD_BASES);
     tables_load();

@@ -3,8 +3,10 @@
 #ifndef CPU_INIT_H
 #define CPU_INIT_H
 
+#include "cpu.h"
 #include "layout.h"
 #include "types.h"
+#include "x86.h"
 
 struct gate {
     u16 offset0, selector, flags, offset1;
@@ -23,7 +25,7 @@ struct features {
 };
 
 extern struct features features; /* the boot CPU's; the others must not have less */
-extern bool cpu_entry_plain; /* the entry code in use has fast paths and no defences */
+extern u32 cpu_entry_guarded; /* nonzero: the entry code in use lacks fast paths, or has defences */
 
 /* Boot CPU, first of all: fills in `features`; panics if what the kernel needs is missing. */
 void cpu_probe(void);
@@ -31,9 +33,27 @@ void cpu_probe(void);
 /* This CPU, its page tables loaded: sets up everything. False: it lacks what the boot CPU has. */
 bool cpu_init(void);
 
-/* This CPU, after a guest has used them: the registers of SYSCALL; the limit of the GDT. */
-void cpu_syscall_init(void);
-void cpu_gdt_reload(void);
+/* The registers of SYSCALL. */
+struct syscall_registers {
+    u64 star, lstar, fmask;
+};
+extern struct syscall_registers cpu_syscall; /* as threads need them; constant after boot */
+
+static ALWAYS_INLINE void cpu_syscall_load(const struct syscall_registers *s)
+{
+    wrmsr_from(MSR_STAR, &s->star);
+    wrmsr_from(MSR_LSTAR, &s->lstar);
+    wrmsr_from(MSR_FMASK, &s->fmask);
+}
+
+/* This CPU, before threads run again: a guest may have left its own in the registers. */
+static ALWAYS_INLINE void cpu_syscall_restore(void)
+{
+    if (!cpu.syscall)
+        return;
+    cpu_syscall_load(&cpu_syscall);
+    cpu.syscall = NULL;
+}
 
 /* This CPU: makes the I/O bitmap behind the TSS valid or not. */
 void cpu_set_io_bitmap(bool valid);

@@ -4,6 +4,7 @@
 #include "account.h"
 #include "call.h"
 #include "caps.h"
+#include "cpu_init.h"
 #include "ctx.h"
 #include "irq.h"
 #include "kpage.h"
@@ -52,8 +53,9 @@ static void entry_prepare(const struct space_cpu *home)
 }
 
 /*
- * Loads the tables, and makes the words ready with which entry.S loads them next time. The only place beside entry.S
- * that writes a domain's tables into CR3. post_lock: a domain that is freed may have tags here (domain_free_step()).
+ * Loads the tables, and makes the words ready with which entry.S loads them next time. Beside entry.S and
+ * domain_load_plain() the only place that writes a domain's tables into CR3. post_lock: a domain that is freed may have
+ * tags here (domain_free_step()).
  */
 static void domain_load_tables(struct space_cpu *home)
 {
@@ -96,8 +98,8 @@ void domain_load(struct space_cpu *home)
     if (defends(DEFENCES_SWITCH))
         mitigations_barrier();
     io_unload();
-    if (cpu.guest_left && !home->domain->guest)
-        virt->leave();
+    if (!home->domain->guest)
+        cpu_syscall_restore();
 }
 
 void domain_refresh(void)

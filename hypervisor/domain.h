@@ -15,6 +15,7 @@
 #include "list.h"
 #include "object.h"
 #include "space.h"
+#include "x86.h"
 
 struct vcpu;
 
@@ -32,6 +33,15 @@ struct domain {
 
 /* Loads a domain's tables on this CPU if they are not (cpu.home); flushes what tlb.h says. In domain.c. */
 void domain_load(struct space_cpu *home);
+
+/* The same where no hazard but HAZARD_FPU is set and cpu_entry_guarded says that nothing stands between domains. */
+static ALWAYS_INLINE void domain_load_plain(struct space_cpu *home)
+{
+    if (cpu.home == home)
+        return;
+    write_cr3(__atomic_load_n(&home->words.kernel, __ATOMIC_SEQ_CST));
+    cpu.home = home;
+}
 
 /* The page tables of the CPU's own pages have changed: what user mode knows of them is flushed. */
 void domain_flush_user(void);

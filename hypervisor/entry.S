@@ -53,7 +53,7 @@
 #endif
 
 #ifdef ENTRY_GUARDED
-/* The short ways between guests and their VMMs lead past all this: they are not taken (cpu_entry_plain). */
+/* The short ways between guests and their VMMs lead past all this: they are not taken (cpu_entry_guarded). */
 #define entry_reply_exit entry_syscall_slow
 #define entry_reply_vcpu entry_syscall_scrub
 
@@ -377,13 +377,11 @@ entry_return_syscall:
     depart
 
 #ifndef ENTRY_GUARDED
-/* entry_handler(thread, portal, reason, insn_len) and entry_handler_call(thread, portal, registers) */
+/* entry_handler(thread, reason, insn_len, portal) and entry_handler_call(thread, registers, 0, portal) */
     .globl entry_handler
     .balign 64
 entry_handler:
-    movq PORTAL_EXIT_INFO(%rsi), %r10
-    movq %rdx, %rax
-    movq %rcx, %rdx
+    movq PORTAL_EXIT_INFO(%rcx), %r10
     xorl %r8d, %r8d
     xorl %r9d, %r9d
 handler_enter:
@@ -392,9 +390,8 @@ handler_enter:
     xorl %ebx, %ebx
     wrgsbase %rbx
     movq THREAD_STACK(%rdi), %rsp
-    movq PORTAL_BADGE(%rsi), %rdi
-    movq PORTAL_ENTRY(%rsi), %rcx
-    movq %rax, %rsi
+    movq PORTAL_BADGE(%rcx), %rdi
+    movq PORTAL_ENTRY(%rcx), %rcx
     movl $0x202, %r11d
     xorl %eax, %eax /* what the message does not use does not reach the handler */
     xorl %ebp, %ebp
@@ -406,10 +403,10 @@ handler_enter:
 
     .globl entry_handler_call
 entry_handler_call:
-    movq REGS_RSI(%rdx), %rax
-    movq REGS_R8(%rdx), %r8
-    movq REGS_R9(%rdx), %r9
-    movq REGS_RDX(%rdx), %rdx
+    movq REGS_RDX(%rsi), %rdx
+    movq REGS_R8(%rsi), %r8
+    movq REGS_R9(%rsi), %r9
+    movq REGS_RSI(%rsi), %rsi
     xorl %r10d, %r10d
     jmp handler_enter
 #endif

@@ -69,33 +69,34 @@ void fpu_init_state(u8 *area)
     *(u32 *)(void *)(area + FXSAVE_MXCSR) = MXCSR_INIT;
 }
 
-static void fpu_save(u8 *area)
+/* What is in the registers is kept in `old`, unless that is NULL; they get what is in `new`. */
+static void fpu_exchange(u8 *old, const u8 *new)
 {
-    if (features.xsave)
-        __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"((u32)fpu_features), "d"((u32)(fpu_features >> 32)) : "memory");
-    else
-        __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
-}
+    u32 all = (u32)fpu_features;
 
-static void fpu_load(const u8 *area)
-{
-    if (features.xsave)
-        __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"((u32)fpu_features), "d"((u32)(fpu_features >> 32)) : "memory");
-    else
-        __asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+    if (!features.xsave) {
+        if (old)
+            __asm__ volatile("fxsave64 (%0)" : : "r"(old) : "memory");
+        __asm__ volatile("fxrstor64 (%0)" : : "r"(new) : "memory");
+        return;
+    }
+    if (old)
+        __asm__ volatile("xsave64 (%0)" : : "r"(old), "a"(all), "d"(0) : "memory");
+    __asm__ volatile("xrstor64 (%0)" : : "r"(new), "a"(all), "d"(0) : "memory");
 }
+_Static_assert(XCR0_KNOWN <= UINT32_MAX, "in one half");
 
 void fpu_take(struct ctx *c)
 {
+    struct ctx *owner = cpu.fpu_owner;
+
     if (!(cpu_hazards() & HAZARD_FPU)) {
         clts();
         cpu_hazard(HAZARD_FPU);
     }
-    if (cpu.fpu_owner == c)
+    if (owner == c)
         return;
-    if (cpu.fpu_owner)
-        fpu_save(cpu.fpu_owner->fpu);
-    fpu_load(c->fpu);
+    fpu_exchange(owner ? owner->fpu : NULL, c->fpu);
     cpu.fpu_owner = c;
 }
 
@@ -105,8 +106,7 @@ void fpu_leave(struct ctx *c)
 
     if (open && cpu.fpu_owner != c) {
         if (defends(DEFENCE(FPU)) && cpu.fpu_owner) {
-            fpu_save(cpu.fpu_owner->fpu);
-            fpu_load(fpu_fresh); /* the owner had them open */
+            fpu_exchange(cpu.fpu_owner->fpu, fpu_fresh); /* the owner had them open */
             cpu.fpu_owner = NULL;
         }
         write_cr0(read_cr0() | CR0_TS);
@@ -117,22 +117,11 @@ void fpu_leave(struct ctx *c)
     }
 }
 
-u64 fpu_exit_ts(void)
-{
-    return defends(DEFENCE(FPU)) ? 0 : CR0_TS;
-}
-
-void fpu_was_closed(void)
-{
-    if ((cpu_hazards() & HAZARD_FPU) && fpu_exit_ts())
-        cpu_hazard_over(HAZARD_FPU);
-}
-
 void fpu_forget(struct ctx *c)
 {
     if (cpu.fpu_owner != c)
         return;
     cpu.fpu_owner = NULL;
     if (defends(DEFENCE(FPU)))
-        fpu_load(fpu_fresh);
+        fpu_exchange(NULL, fpu_fresh);
 }

@@ -9,7 +9,10 @@
 #ifndef FPU_H
 #define FPU_H
 
+#include "cpu.h"
+#include "mitigations.h"
 #include "types.h"
+#include "x86.h"
 
 struct ctx;
 
@@ -19,8 +22,19 @@ extern u64 fpu_features;          /* XCR0 */
 void fpu_init_state(u8 *area);    /* a fresh state */
 void fpu_take(struct ctx *c);     /* c's state into the registers; clears CR0.TS */
 void fpu_leave(struct ctx *c);    /* before user mode: sets CR0.TS unless c owns the registers */
-u64 fpu_exit_ts(void);            /* the CR0.TS that exits from a guest may set: none where the registers must be emptied first */
-void fpu_was_closed(void);        /* an exit from a guest has set it */
+
+/* The CR0.TS that exits from a guest may set: none where the registers must be emptied first. */
+static inline u64 fpu_exit_ts(void)
+{
+    return defends(DEFENCE(FPU)) ? 0 : CR0_TS;
+}
+
+/* An exit from a guest has set it, where it does. */
+static ALWAYS_INLINE void fpu_was_closed(void)
+{
+    if ((cpu_hazards() & HAZARD_FPU) && fpu_exit_ts())
+        cpu_hazard_over(HAZARD_FPU);
+}
 void fpu_forget(struct ctx *c);   /* home CPU: c dies */
 
 #endif

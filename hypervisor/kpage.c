@@ -27,7 +27,7 @@
 #define TABLE_PAGES 4u /* PML4, PDPT, page directory, page table */
 #define IST_PAGES 3u
 #define VIRT_PAGES 7u /* virt_cpu_init() */
-#define PAGES_PER_CPU (TABLE_PAGES + CPU_PAGES + STACK_PAGES + IST_PAGES + 1 + VIRT_PAGES)
+#define PAGES_PER_CPU (TABLE_PAGES + CPU_PAGES + STACK_PAGES + IST_PAGES + 2 + VIRT_PAGES)
 #define USER_PAGES 4u /* with a root for user mode: PDPT, page directory, page table; CPU_ENTRY */
 #define USER_SHARED_PAGES 2u
 _Static_assert(CPU_PAGES <= 4, "layout.h leaves four pages for struct cpu");
@@ -50,6 +50,7 @@ static _Alignas(4096) u64 image_pd[PTE_ENTRIES];
 static _Alignas(4096) u64 image_pt[PTE_ENTRIES];
 static u64 device_next = DEVICE_BASE;
 static u64 ones; /* host-physical: a page of ones ends the I/O bitmap */
+static u64 zeroes; /* likewise: behind the GDT */
 static u64 user_image_pd; /* host-physical: what a root for user mode has of the image */
 
 struct cpu *cpu_of(u32 id)
@@ -204,6 +205,7 @@ static void user_cpu_tables(struct cpu *c)
         { CPU_TSS + 3 * PAGE_SIZE, PTE_W | PTE_D },
     };
     u64 *pdpt = bootmem_pages(1), *pd = bootmem_pages(1);
+    u64 *gdt, *kernel_gdt = cpu_entry(c->kernel_pdpt, CPU_GDT);
 
     pd[0] = physical(bootmem_pages(1)) | PTE_TABLE;
     pdpt[PDPT_IMAGE] = user_image_pd | PTE_TABLE;
@@ -212,6 +214,9 @@ static void user_cpu_tables(struct cpu *c)
     for (unsigned i = 0; i < ARRAY_SIZE(pages); i++)
         *cpu_entry(c->user_pdpt, pages[i].address) =
             *cpu_entry(c->kernel_pdpt, pages[i].address) & ~(pages[i].forbidden | PTE_G);
+    gdt = cpu_entry(c->user_pdpt, CPU_GDT);
+    for (u64 i = 0; i < CPU_GDT_SIZE / PAGE_SIZE; i++)
+        gdt[i] = kernel_gdt[i] & ~(PTE_W | PTE_D | PTE_G);
 }
 
 void kpage_user_pml4_init(u64 *pml4, u32 cpu_id)
@@ -232,6 +237,9 @@ void kpage_cpu(u32 id)
     cpu_map(table, CPU_DF_TOP - PAGE_SIZE, 1);
     cpu_map(table, CPU_TSS, 1);
     table[pte_index(CPU_TSS + 3 * PAGE_SIZE, 1)] = ones | PTE_P | PTE_A | PTE_G | PTE_NX;
+    cpu_map(table, CPU_GDT, 1);
+    for (u64 at = PAGE_SIZE; at < CPU_GDT_SIZE; at += PAGE_SIZE)
+        table[pte_index(CPU_GDT + at, 1)] = zeroes | PTE_P | PTE_A | PTE_G | PTE_NX;
     pd[0] = physical(table) | PTE_TABLE;
     pdpt[PDPT_IMAGE] = image_physical(image_pd) | PTE_TABLE;
     pdpt[PDPT_CPU] = physical(pd) | PTE_TABLE;
@@ -266,7 +274,7 @@ u64 kpage_estimate(u64 direct_end, u32 cpu_total)
 
     u64 user_pages = defends(DEFENCE(ROOTS)) ? USER_PAGES : 0;
 
-    return 1 + USER_SHARED_PAGES + direct_pages + device_pages + MIN(cpu_total, CPUS_MAX) * (PAGES_PER_CPU + user_pages);
+    return 2 + USER_SHARED_PAGES + direct_pages + device_pages + MIN(cpu_total, CPUS_MAX) * (PAGES_PER_CPU + user_pages);
 }
 
 void kpage_boot(void)
@@ -277,6 +285,7 @@ void kpage_boot(void)
     for (u64 i = 0; i < PAGE_SIZE; i++)
         p[i] = 0xff;
     ones = physical(p);
+    zeroes = physical(bootmem_pages(1));
     image_tables();
     if (defends(DEFENCE(ROOTS)))
         user_image_tables();

@@ -31,6 +31,8 @@
 #define CPU_TSS 0xffffffffc0020000     /* TSS page, then 2 pages: the I/O bitmap of the loaded domain */
 #define CPU_APIC 0xffffffffc0030000    /* local APIC registers, uncached */
 #define CPU_WINDOW 0xffffffffc0040000  /* one page: window into memory the kernel does not own */
+#define CPU_GDT 0xffffffffc0050000     /* a page, and zeroes up to the largest limit of a GDT */
+#define CPU_GDT_SIZE 0x10000
 
 #define PML4_USER 0
 #define PML4_DIRECT 384

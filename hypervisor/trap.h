@@ -20,9 +20,9 @@ ENTRY_FORM(_guarded)
 ENTRY_FORM(_roots)
 #undef ENTRY_FORM
 extern const u64 entry_vectors[256], entry_vectors_roots[256]; /* entry points for the IDT */
-/* To an idle handler, with an exit, or with the message of a call in these registers; only if cpu_entry_plain. */
-NORETURN void entry_handler_call(const struct thread *t, const struct portal *p, const struct regs *r);
-NORETURN void entry_handler(const struct thread *t, const struct portal *p, u64 reason, u64 insn_len);
+/* To an idle handler, with the message of a call in these registers, or with an exit; unless cpu_entry_guarded. */
+NORETURN void entry_handler_call(const struct thread *t, const struct regs *r, u64 unused, const struct portal *p);
+NORETURN void entry_handler(const struct thread *t, u64 reason, u64 insn_len, const struct portal *p);
 void entry_flush_user(u64 user, u64 kernel); /* flushes the tag of a word of a user root; loads that of a kernel root */
 
 /* Called by entry.S. */

@@ -28,15 +28,6 @@ static const char *exit_name(unsigned class)
     }
 }
 
-/* domain_load() where no hazard is set. */
-static ALWAYS_INLINE void exit_load(struct space_cpu *home)
-{
-    if (cpu.home == home)
-        return;
-    write_cr3(__atomic_load_n(&home->words.kernel, __ATOMIC_SEQ_CST));
-    cpu.home = home;
-}
-
 /* The groups that frequent exits and their replies have; all others, and so all that the backend holds, are rare. */
 #define GROUPS_EXIT (CB_GROUP_ACDB | CB_GROUP_QUAL)
 #define GROUPS_REPLY (CB_GROUP_ACDB | CB_GROUP_SKIP)
@@ -55,12 +46,15 @@ static ALWAYS_INLINE struct cb_state *exit_state(const struct ctx *h)
     return (struct cb_state *)(void *)h->utcb->words;
 }
 
-/* The handler of a portal of this CPU, if it is idle and nothing needs to be looked at before it is entered. */
-static ALWAYS_INLINE struct thread *exit_idle_handler(const struct portal *p)
+static ALWAYS_INLINE struct thread *exit_handler(const struct portal *p)
 {
-    struct thread *t = __atomic_load_n(&p->handler, __ATOMIC_RELAXED);
+    return __atomic_load_n(&p->handler, __ATOMIC_RELAXED);
+}
 
-    return t->ctx.state == CTX_IDLE && !cpu_hazards() && cpu_entry_plain ? t : NULL;
+/* The handler of a portal of this CPU: is it idle, with nothing to be looked at before it is entered? */
+static ALWAYS_INLINE bool exit_is_idle(const struct thread *t)
+{
+    return t->ctx.state == CTX_IDLE && !(cpu_hazards() | cpu_entry_guarded);
 }
 
 /*
@@ -76,9 +70,8 @@ static ALWAYS_INLINE void exit_switch(struct vcpu *v, const struct portal *p, st
     v->ctx.standing = CTX_STANDING(CTX_CALLING, flags, CTX_CHAIN_MAX);
     v->ctx.callee = &t->ctx;
     cpu.current = &t->ctx;
-    exit_load(t->ctx.home);
-    if (cpu.guest_left)
-        virt->leave();
+    domain_load_plain(t->ctx.home);
+    cpu_syscall_restore();
 }
 
 /* `v` goes on, with the reply of `h`. */
@@ -104,7 +97,7 @@ static NOINLINE NORETURN void exit_send_rare(struct vcpu *v, const struct portal
 {
     vcpu_state_get(v, p->groups, exit_state(&t->ctx));
     exit_switch(v, p, t, CTX_FLAG_VCPU | CTX_FLAG_EXIT);
-    entry_handler(t, p, class, v->insn_len);
+    entry_handler(t, class, v->insn_len, p);
 }
 
 static ALWAYS_INLINE void exit_deliver(struct vcpu *v, unsigned class)
@@ -114,14 +107,14 @@ static ALWAYS_INLINE void exit_deliver(struct vcpu *v, unsigned class)
     v->counters[class]++;
     if (slot_word_type(word) == CB_TYPE_PORTAL) {
         const struct portal *p = slot_word_object(word);
-        struct thread *t = exit_idle_handler(p);
+        struct thread *t = exit_handler(p);
 
-        if (t) {
+        if (exit_is_idle(t)) {
             if (p->groups & ~GROUPS_EXIT)
                 exit_send_rare(v, p, t, class);
             exit_get(v, p->groups, exit_state(&t->ctx));
             exit_switch(v, p, t, CTX_FLAG_VCPU | CTX_FLAG_EXIT);
-            entry_handler(t, p, class, v->insn_len);
+            entry_handler(t, class, v->insn_len, p);
         }
     }
     exit_call(v, word, class);
@@ -144,10 +137,10 @@ void vcpu_exit_again(struct vcpu *v, unsigned class)
 }
 
 /* The vCPU, current again, goes on. */
-static ALWAYS_INLINE NORETURN void exit_resume(void)
+static ALWAYS_INLINE NORETURN void exit_resume(struct ctx *c)
 {
-    exit_load(cpu.current->home);
-    vcpu_run(vcpu_of(cpu.current));
+    domain_load_plain(c->home);
+    vcpu_run(vcpu_of(c));
     kernel_exit();
 }
 
@@ -156,7 +149,7 @@ static NOINLINE NORETURN void exit_put_rare(struct vcpu *v, const struct ctx *h,
     vcpu_state_put(v, groups & ~CB_GROUP_SKIP, exit_state(h));
     if (groups & CB_GROUP_SKIP)
         virt->skip(v, word & VCPU_SKIP_MAX);
-    exit_resume();
+    exit_resume(cpu.current);
 }
 
 NORETURN void vcpu_replied(struct vcpu *v, struct ctx *h, u32 groups, u64 word)
@@ -167,13 +160,15 @@ NORETURN void vcpu_replied(struct vcpu *v, struct ctx *h, u32 groups, u64 word)
     regs_put_acdb(&v->ctx.regs, groups, exit_state(h));
     if (groups & CB_GROUP_SKIP)
         virt->skip(v, word & VCPU_SKIP_MAX);
-    exit_resume();
+    exit_resume(cpu.current);
 }
 
 NORETURN void vcpu_left_after_call(void)
 {
-    if (cpu.current && ctx_is_vcpu(cpu.current) && !(cpu_hazards() & ~HAZARD_FPU) && cpu_entry_plain)
-        exit_resume();
+    struct ctx *c = cpu.current;
+
+    if (c && ctx_is_vcpu(c) && !((cpu_hazards() & ~HAZARD_FPU) | cpu_entry_guarded))
+        exit_resume(c);
     kernel_exit();
 }
 
@@ -184,13 +179,13 @@ NORETURN void vcpu_left_to_call(struct vcpu *v)
 
     if (!r->r10 && slot_word_is(word, CB_TYPE_PORTAL, CB_RIGHT_CALL)) {
         const struct portal *p = slot_word_object(word);
-        struct thread *t = p->cpu == cpu.id ? exit_idle_handler(p) : NULL;
+        struct thread *t = exit_handler(p);
 
-        if (t) {
+        if (p->cpu == cpu.id && exit_is_idle(t)) {
             v->counters[CB_VCPU_COUNTER_HYPERCALL]++;
             v->in_call = true;
             exit_switch(v, p, t, CTX_FLAG_VCPU);
-            entry_handler_call(t, p, r);
+            entry_handler_call(t, r, 0, p);
         }
     }
     vcpu_left(v, VIRT_EXIT_HYPERCALL);
@@ -203,5 +198,5 @@ NORETURN void vcpu_answered(struct vcpu *v, struct ctx *h)
     v->ctx.regs.rax = CB_OK;
     v->in_call = false;
     virt->skip(v, v->insn_len);
-    exit_resume();
+    exit_resume(cpu.current);
 }

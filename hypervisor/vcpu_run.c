@@ -14,43 +14,19 @@
 /*
  * What the next entry injects, unless something is in the queue already: the upcall, now or when an interrupt can be
  * taken. The guest may have looked by itself: then nothing is due. The hazard goes first, since somebody may raise it
- * again in between, and interrupts then.
+ * again in between, and interrupts then. False: it has to wait.
  */
-static inline void vcpu_prepare_upcall(struct vcpu *v, u32 hazards)
+static ALWAYS_INLINE bool vcpu_prepare_upcall(struct vcpu *v)
 {
-    v->want_window = v->window_to_vmm;
-    if (!(v->ctrl & CB_CTRL_UPCALL) || !(hazards & VCPU_HAZARD_UPCALL))
-        return;
-    if ((v->inject & CB_INJECT_VALID) || !virt->interruptible(v)) {
-        v->want_window = true;
-        return;
-    }
-    atomic_fetch_and(&v->hazards, ~VCPU_HAZARD_UPCALL);
-    if (!__atomic_load_n(&v->page->upcall, __ATOMIC_SEQ_CST))
-        return;
-    v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector;
-    v->counters[CB_VCPU_COUNTER_UPCALL]++;
-}
-
-/* An entry, announced, that is not like the last one. False: something else must be done first. */
-static bool vcpu_prepare(struct vcpu *v)
-{
-    u32 hazards = atomic_load(&v->hazards);
-
-    if (cpu_hazards() & HAZARD_EXIT) {
-        vcpu_out(v);
+    if (!(v->ctrl & CB_CTRL_UPCALL))
+        return true;
+    if ((v->inject & CB_INJECT_VALID) || !virt->interruptible(v))
         return false;
+    atomic_fetch_and(&v->hazards, ~VCPU_HAZARD_UPCALL);
+    if (__atomic_load_n(&v->page->upcall, __ATOMIC_SEQ_CST)) {
+        v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector;
+        v->counters[CB_VCPU_COUNTER_UPCALL]++;
     }
-    if ((hazards & VCPU_HAZARD_STATE) || !vcpu_tag_holds(v)) {
-        vcpu_set_special(v);
-        v->tag = tlb_enter(&cpu.asids, v->tag_identity, v->shadow ? shadow_refresh(v) : vcpu_generation(v), &v->tag_hint,
-                           NULL);
-    }
-    vcpu_prepare_upcall(v, hazards);
-    if (v->want_window)
-        vcpu_set_special(v);
-    if (defends(DEFENCES_GUEST))
-        mitigations_enter_guest();
     return true;
 }
 
@@ -136,14 +112,52 @@ static bool vcpu_do_first(struct vcpu *v)
     return true;
 }
 
+/* Announced: it goes on as it was left, but perhaps for an upcall. */
+static inline bool vcpu_is_usual(struct vcpu *v)
+{
+    u32 hazards = atomic_load_explicit(&v->hazards, memory_order_relaxed);
+
+    return !((cpu_hazards() & HAZARD_EXIT) | (hazards & ~VCPU_HAZARD_UPCALL)) && vcpu_tag_holds(v) &&
+           (!(hazards & VCPU_HAZARD_UPCALL) || vcpu_prepare_upcall(v));
+}
+
+/* Announced, and not like the last entry. False: something else must be done first. */
+static NOINLINE bool vcpu_prepare(struct vcpu *v)
+{
+    u32 hazards;
+
+    if (vcpu_is_special(v)) {
+        vcpu_out(v);
+        if (vcpu_do_first(v))
+            return false;
+        vcpu_announce(v);
+    }
+    hazards = atomic_load(&v->hazards);
+    if (cpu_hazards() & HAZARD_EXIT) {
+        vcpu_out(v);
+        return false;
+    }
+    if ((hazards & VCPU_HAZARD_STATE) || !vcpu_tag_holds(v)) {
+        vcpu_set_special(v);
+        v->tag = tlb_enter(&cpu.asids, v->tag_identity, v->shadow ? shadow_refresh(v) : vcpu_generation(v), &v->tag_hint,
+                           NULL);
+    }
+    v->want_window = v->window_to_vmm;
+    if ((hazards & VCPU_HAZARD_UPCALL) && !vcpu_prepare_upcall(v))
+        v->want_window = true;
+    if (v->want_window)
+        vcpu_set_special(v);
+    if (defends(DEFENCES_GUEST))
+        mitigations_enter_guest();
+    return true;
+}
+
 void vcpu_run(struct vcpu *v)
 {
     unsigned class;
 
-    if (vcpu_is_special(v) && vcpu_do_first(v))
-        return;
     vcpu_announce(v);
-    if (!vcpu_is_quiet(v) && !vcpu_prepare(v))
+    if (!vcpu_is_usual(v) && !vcpu_prepare(v))
         return;
     if (cpu.fpu_owner != &v->ctx) /* the guest's CR0 decides whether it is open to it */
         fpu_take(&v->ctx);

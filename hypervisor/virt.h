@@ -34,11 +34,6 @@ struct virt_ops {
     void (*vcpu_free)(struct vcpu *v); /* tree_lock held */
     void (*vcpu_forget)(struct vcpu *v); /* its home CPU: v has died, drop what the CPU keeps of it. NULL: nothing */
     /*
-     * This CPU, before threads run again: called if run() has set cpu.guest_left, which says that what threads need
-     * is not all in the registers. NULL: never set.
-     */
-    void (*leave)(void);
-    /*
      * Enters the guest until it exits, under the translation tag v->tag; injects v->inject, opens an interrupt
      * window if v->want_window. Returns the class: CB_EXIT_* or VIRT_EXIT_*; v->qual[], v->insn_len filled in, what
      * was to be injected but did not arrive is in v->inject again. The guest's general registers are in

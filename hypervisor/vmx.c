@@ -72,7 +72,8 @@ static const struct {
     bool write;
 } msr_direct[] = {
     { 0x174, 0x176, true },            /* SYSENTER_CS, _ESP, _EIP */
-    { MSR_STAR, MSR_FMASK, false },    /* STAR, LSTAR, CSTAR, FMASK */
+    { MSR_STAR, MSR_LSTAR, false },
+    { MSR_FMASK, MSR_FMASK, false },
     { MSR_FS_BASE, MSR_KERNEL_GS_BASE, true },
 };
 
@@ -267,72 +268,11 @@ static bool vmx_cpu_init(void)
     return true;
 }
 
-/*
- * An exit has set the limits of GDTR and task register to its own ideas (28.5.2), and left the registers of SYSCALL. The
- * task register matters for I/O bitmaps alone: cpu_set_io_bitmap().
- */
-static void vmx_leave(void)
-{
-    cpu_gdt_reload();
-    cpu_syscall_init();
-    if (!vmx_machine.nested) /* the guest's may lack SCE */
-        wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
-    vmx_cpu()->syscall = NULL;
-    cpu.guest_left = false;
-}
-
 /* ---- A vCPU ---- */
 
 static u64 image_physical_of(const void *p)
 {
     return (u64)(uintptr_t)p - KERNEL_BASE;
-}
-
-static bool vmx_vcpu_init(struct vcpu *v)
-{
-    struct account *a = v->ctx.obj.account;
-    struct vmx *x = account_page(a);
-    u32 *vmcs;
-
-    v->hw = x;
-    if (!x)
-        return false;
-    vmcs = account_page(a);
-    if (!vmcs)
-        return false;
-    *vmcs = vmx_machine.revision;
-    x->vmcs = physical(vmcs);
-    return !vmx_machine.vapic || vmx_apic_init(v, x);
-}
-
-static void vmx_vcpu_free(struct vcpu *v)
-{
-    struct account *a = v->ctx.obj.account;
-    struct vmx *x = v->hw;
-
-    if (!x)
-        return;
-    if (x->apic)
-        account_page_free(a, x->apic);
-    if (x->vmcs)
-        account_page_free(a, direct(x->vmcs));
-    account_page_free(a, x);
-}
-
-/* The CPU writes the VMCS back to memory that will be somebody else's, unless it is told to do so now (25.1). */
-static void vmx_vcpu_forget(struct vcpu *v)
-{
-    struct vmx_cpu *c = vmx_cpu();
-    struct vmx *x = v->hw;
-
-    if (x->ready)
-        (void)VMCS_FAILS("vmclear %1", "m"(x->vmcs));
-    if (c->current == x)
-        c->current = NULL;
-    if (c->syscall == x)
-        c->syscall = NULL;
-    if (c->gs_base == x)
-        c->gs_base = NULL;
 }
 
 /* The same on every CPU and at any time, so that no exit finds them changed; but for CR3. 25.5. */
@@ -364,9 +304,10 @@ static void host_setup(void)
     vmcs_write(VMCS_HOST_RIP, (u64)(uintptr_t)vmx_exit_entry);
 }
 
-static void controls_setup(struct vmx *x, const struct domain *d)
+static void controls_setup(const struct vcpu *v, struct vmx *x)
 {
     const struct vmx_machine *m = &vmx_machine;
+    u64 io_map = physical(cpu_of(v->ctx.cpu)->io_map);
 
     vmcs_write(VMCS_PIN_CONTROLS, m->pin);
     vmcs_write(VMCS_CONTROLS, m->primary);
@@ -383,11 +324,11 @@ static void controls_setup(struct vmx *x, const struct domain *d)
     vmcs_write(VMCS_EXIT_MSR_LOADS, 0);
     vmcs_write(VMCS_ENTRY_MSR_LOADS, 0);
     vmcs_write(VMCS_ENTRY_EVENT, 0);
-    vmcs_write(VMCS_IO_BITMAP_A, physical(cpu.io_map)); /* used from vmx_ports() on */
-    vmcs_write(VMCS_IO_BITMAP_B, physical(cpu.io_map) + PAGE_SIZE);
+    vmcs_write(VMCS_IO_BITMAP_A, io_map); /* used from vmx_ports() on */
+    vmcs_write(VMCS_IO_BITMAP_B, io_map + PAGE_SIZE);
     vmcs_write(VMCS_MSR_BITMAP, image_physical_of(msr_bitmap));
     vmcs_write(VMCS_TSC_OFFSET, 0);
-    vmcs_write(VMCS_EPT_POINTER, physical(d->space.root) | m->ept);
+    vmcs_write(VMCS_EPT_POINTER, physical(v->ctx.domain->space.root) | m->ept);
     vmcs_write(VMCS_LINK_POINTER, UINT64_MAX);
     vmcs_write(VMCS_CR0_MASK, ~VMX_CR0_OWNED | m->cr0_fixed);
     x->cr4_mask = ~VMX_CR4_OWNED | m->cr4_fixed;
@@ -398,23 +339,68 @@ static void controls_setup(struct vmx *x, const struct domain *d)
         vmx_apic_setup(x);
 }
 
-void vmx_load(struct vmx *x, const struct vcpu *v)
+/* The VMCS is written here, and written back to memory for the vCPU's CPU, which may be another one. */
+static void vmcs_setup(struct vcpu *v, struct vmx *x)
 {
-    bool fails = false;
-
-    if (!x->ready)
-        fails = VMCS_FAILS("vmclear %1", "m"(x->vmcs));
-    if (fails || VMCS_FAILS("vmptrld %1", "m"(x->vmcs)))
+    if (VMCS_FAILS("vmclear %1", "m"(x->vmcs)))
         panic("VT-x: the VMCS at %lx is refused", x->vmcs);
-    vmx_cpu()->current = x;
-    if (x->ready)
-        return;
-    x->ready = true;
+    (void)vmx_of(v);
     host_setup();
-    controls_setup(x, v->ctx.domain);
+    controls_setup(v, x);
     vmx_reset(x);
     if (v->shadow)
         vmx_shadow_init(v, x);
+    (void)VMCS_FAILS("vmclear %1", "m"(x->vmcs));
+    vmx_cpu()->current = NULL;
+}
+
+static bool vmx_vcpu_init(struct vcpu *v)
+{
+    struct account *a = v->ctx.obj.account;
+    struct vmx *x = account_page(a);
+    u32 *vmcs;
+
+    v->hw = x;
+    if (!x)
+        return false;
+    vmcs = account_page(a);
+    if (!vmcs)
+        return false;
+    *vmcs = vmx_machine.revision;
+    x->vmcs = physical(vmcs);
+    if (vmx_machine.vapic && !vmx_apic_init(v, x))
+        return false;
+    vmcs_setup(v, x);
+    return true;
+}
+
+static void vmx_vcpu_free(struct vcpu *v)
+{
+    struct account *a = v->ctx.obj.account;
+    struct vmx *x = v->hw;
+
+    if (!x)
+        return;
+    if (x->apic)
+        account_page_free(a, x->apic);
+    if (x->vmcs)
+        account_page_free(a, direct(x->vmcs));
+    account_page_free(a, x);
+}
+
+/* The CPU writes the VMCS back to memory that will be somebody else's, unless it is told to do so now (25.1). */
+static void vmx_vcpu_forget(struct vcpu *v)
+{
+    struct vmx_cpu *c = vmx_cpu();
+    struct vmx *x = v->hw;
+
+    (void)VMCS_FAILS("vmclear %1", "m"(x->vmcs));
+    if (c->current == x)
+        c->current = NULL;
+    if (cpu.syscall == &x->syscall)
+        cpu_syscall_restore();
+    if (c->gs_base == x)
+        c->gs_base = NULL;
 }
 
 static void vmx_ports(struct vcpu *v, bool map)
@@ -433,7 +419,6 @@ const struct virt_ops vmx_ops = {
     .vcpu_init = vmx_vcpu_init,
     .vcpu_free = vmx_vcpu_free,
     .vcpu_forget = vmx_vcpu_forget,
-    .leave = vmx_leave,
     .run = vmx_run,
     .get = vmx_get,
     .put = vmx_put,

@@ -5,6 +5,8 @@
 
 #ifndef __ASSEMBLER__
 #include "cpu.h"
+#include "cpu_init.h"
+#include "log.h"
 #include "regs.h"
 #include "types.h"
 #include "vcpu.h"
@@ -68,7 +70,6 @@ extern struct vmx_machine vmx_machine;
 /* vcpu->hw: what the VMCS does not hold, and what is remembered of it. Home CPU only. */
 struct vmx {
     u64 vmcs;               /* host-physical */
-    bool ready;             /* the VMCS has been written */
     bool launched;
     bool dr_live;           /* DR0 to DR3 and DR6 are the guest's until the next exit; MOV DR does not leave */
     bool reported;          /* a failed entry has stood in the log */
@@ -84,20 +85,25 @@ struct vmx {
     u64 cr2, cr8;           /* cr8: while the virtual APIC is off */
     u64 dr[4], dr6;
     u64 pat;                /* with shadow page tables, where it has no effect */
-    u64 star, lstar, cstar, fmask, kernel_gs_base; /* the last one: unless struct vmx_cpu says that it is in the CPU */
+    struct syscall_registers syscall;
+    u64 cstar;              /* never in the register: SYSCALL does not use it (SDM 3A, 5.8.8) */
+    u64 kernel_gs_base;     /* unless struct vmx_cpu says that it is in the CPU */
 
     u32 *apic;              /* the virtual APIC's registers, a page; NULL: the machine has none */
     u64 apic_page;          /* guest-physical, where accesses to them are virtualized; 0: nowhere */
     u64 apic_frame;         /* what is mapped there */
     u64 apic_access;        /* what the VMCS has of that, while the control is set; else 0 */
+
+    /* EFER where the processor does not switch it: loaded by entries and by exits. 25.7.2, 25.8.2 */
+    struct vmx_msr { u32 msr, reserved; u64 value; } __attribute__((aligned(16))) guest_efer, host_efer;
 };
+_Static_assert(sizeof(struct vmx_msr) == 16, "SDM 3C, 25.7.2");
 
 /* cpu.virt: in two pages. */
 struct vmx_cpu {
     u8 vmxon[PAGE_SIZE];    /* the processor's own */
     struct vmx *current;    /* whose VMCS is loaded */
-    struct vmx *syscall;    /* whose STAR, LSTAR and FMASK are in the registers; NULL: the host's */
-    struct vmx *gs_base;    /* whose kernel GS base and CSTAR are; the host does not use them */
+    struct vmx *gs_base;    /* whose kernel GS base is in the register; the host does not use it */
     struct tlb_tags epts;   /* extended page tables that this CPU may remember parts of */
 };
 
@@ -106,21 +112,22 @@ static inline struct vmx_cpu *vmx_cpu(void)
     return cpu.virt;
 }
 
-/* Loads the VMCS of a vCPU of this CPU; writes it, the first time. */
-void vmx_load(struct vmx *x, const struct vcpu *v);
-
-/* The same, if it is not loaded. */
+/* Of a vCPU of this CPU: its VMCS is loaded. */
 static inline struct vmx *vmx_of(const struct vcpu *v)
 {
     struct vmx *x = v->hw;
 
-    if (vmx_cpu()->current != x)
-        vmx_load(x, v);
+    if (vmx_cpu()->current != x) {
+        if (VMCS_FAILS("vmptrld %1", "m"(x->vmcs)))
+            panic("VT-x: the VMCS at %lx is refused", x->vmcs);
+        vmx_cpu()->current = x;
+    }
     return x;
 }
 
-/* VMLAUNCH or VMRESUME. vmx_entry.S */
-NORETURN void vmx_enter(struct vcpu *v, bool launched);
+/* vmx_entry.S */
+NORETURN void vmx_launch(struct vcpu *v);
+NORETURN void vmx_resume(struct vcpu *v);
 void vmx_exit_entry(void); /* where exits arrive */
 
 unsigned vmx_run(struct vcpu *v);                                     /* vmx_run.c */
@@ -137,7 +144,6 @@ void vmx_shadow_init(const struct vcpu *v, struct vmx *x);           /* after a 
 void vmx_shadow_put(struct vcpu *v, struct vmx *x, u32 groups, const struct cb_state *in);
 void vmx_shadow_get(const struct vcpu *v, const struct vmx *x, u32 groups, struct cb_state *out);
 void vmx_shadow_enter(const struct vcpu *v);
-void vmx_shadow_syscall(const struct vcpu *v);                        /* EFER, when STAR and so on become the guest's */
 unsigned vmx_shadow_fault(struct vcpu *v, struct vmx *x);             /* #PF has left the guest */
 unsigned vmx_shadow_cr(struct vcpu *v, struct vmx *x, u64 q);
 unsigned vmx_shadow_invlpg(struct vcpu *v);
@@ -150,15 +156,40 @@ u64 vmx_apic_cr8(const struct vcpu *v, const struct vmx *x);
 void vmx_apic_cr8_put(const struct vcpu *v, struct vmx *x, u64 value);
 unsigned vmx_apic_exit(struct vcpu *v, const struct vmx *x, u32 reason);
 
-unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason);         /* vmx_exit.c: all exits, and two of them */
-unsigned vmx_cpuid(struct vcpu *v, const struct vmx *x);
-unsigned vmx_io(struct vcpu *v);
+unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason);         /* vmx_exit.c */
 void vmx_requeue(struct vcpu *v);                /* the event whose delivery the exit interrupted */
 
 void vmx_reset(struct vmx *x);                                        /* vmx_state.c: the power-up state */
-u64 vmx_cr4(const struct vmx *x);                /* as the guest sees it; its VMCS is loaded */
 void vmx_get(const struct vcpu *v, u32 groups, struct cb_state *out);
 void vmx_put(struct vcpu *v, u32 groups, const struct cb_state *in);
+
+/* As the guest sees it: its own bits from the register, the others from the shadow. */
+static inline u64 vmx_cr4(const struct vmx *x)
+{
+    u64 own = vmcs_read(VMCS_GUEST_CR4);
+
+    return own ^ ((own ^ x->cr4_shadow) & x->cr4_mask);
+}
+
+/* The two exits that go the short way to the VMM; v->insn_len is set. */
+static inline unsigned vmx_cpuid(struct vcpu *v, const struct vmx *x)
+{
+    v->qual[0] = vmx_cr4(x);
+    v->qual[1] = v->xcr0;
+    return CB_EXIT_CPUID;
+}
+
+static inline unsigned vmx_io(struct vcpu *v)
+{
+    u64 q = vmcs_read(VMCS_QUALIFICATION), what = VMCS_IO_PORT(q) | VMCS_IO_WIDTH(q) << 16;
+
+    what |= q & VMCS_IO_IN ? CB_IO_IN : 0;
+    what |= q & VMCS_IO_STRING ? CB_IO_STRING : 0;
+    what |= q & VMCS_IO_REP ? CB_IO_REP : 0;
+    v->qual[0] = what;
+    v->qual[1] = vmcs_read(VMCS_GUEST_RIP) + v->insn_len;
+    return CB_EXIT_IO;
+}
 
 const char *vmx_reason_insn(u64 error);                               /* vmx_reason.c: what the manual calls it */
 const char *vmx_reason_entry(u32 reason, u64 qualification);

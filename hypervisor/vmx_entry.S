@@ -1,26 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * NORETURN void vmx_enter(struct vcpu *v, bool launched): the VMCS, which is loaded, holds neither the general registers, except
- * rsp, nor CR2. When the guest exits, vmx_exited() goes on with the CPU's stack empty, as after any other entry to the kernel. An
- * instruction that fails goes on behind itself, with the guest's registers, and then to vmx_failed().
+ * NORETURN void vmx_launch(struct vcpu *v), vmx_resume(struct vcpu *v): the VMCS, which is loaded, holds neither the general
+ * registers, except rsp, nor CR2. When the guest exits, vmx_exited() goes on with the CPU's stack empty, as after any other
+ * entry to the kernel. An instruction that fails goes on behind itself, with the guest's registers, and then to vmx_failed().
  */
 #include "layout.h"
 #include "offsets.h"
 #include "regs.h"
 
-    .section .text
-    .global vmx_enter
-    .balign 64
-vmx_enter:
-    test %sil, %sil
+.macro load_guest
     load_general %rdi
     mov REG(RAX)(%rdi), %rax
     mov REG(RDI)(%rdi), %rdi
-    jz 1f
+.endm
+
+    .section .text
+    .global vmx_resume
+    .balign 64
+vmx_resume:
+    load_guest
     vmresume
-    jmp 2f
-1:  vmlaunch
-2:  mov $CPU_STACK_TOP, %rsp
+    jmp 1f
+
+    .global vmx_launch
+vmx_launch:
+    load_guest
+    vmlaunch
+1:  mov $CPU_STACK_TOP, %rsp
     mov cpu + CPU_CURRENT, %rdi
     call vmx_failed
     ud2

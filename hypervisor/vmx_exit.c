@@ -138,21 +138,6 @@ static unsigned vmx_memory(struct vcpu *v)
     return CB_EXIT_MEMORY;
 }
 
-unsigned vmx_io(struct vcpu *v)
-{
-    u64 q = vmcs_read(VMCS_QUALIFICATION);
-
-    v->qual[0] = VMCS_IO_PORT(q) | VMCS_IO_WIDTH(q) << 16;
-    if (q & VMCS_IO_IN)
-        v->qual[0] |= CB_IO_IN;
-    if (q & VMCS_IO_STRING)
-        v->qual[0] |= CB_IO_STRING;
-    if (q & VMCS_IO_REP)
-        v->qual[0] |= CB_IO_REP;
-    v->qual[1] = vmcs_read(VMCS_GUEST_RIP) + v->insn_len;
-    return CB_EXIT_IO;
-}
-
 /* The guest's domain has ports. */
 static unsigned vmx_port(struct vcpu *v)
 {
@@ -169,19 +154,42 @@ static unsigned vmx_vmcall(struct vcpu *v)
     return vmx_fault(v, VMX_VECTOR_UD);
 }
 
-/* The registers of SYSCALL; all others are the VMM's to answer for. */
+/* Those of SYSCALL are the guest's own; NULL: the VMM answers for it. */
+static u64 *vmx_msr(struct vmx *x, u32 msr)
+{
+    switch (msr) {
+    case MSR_STAR: return &x->syscall.star;
+    case MSR_LSTAR: return &x->syscall.lstar;
+    case VMX_MSR_CSTAR: return &x->cstar;
+    case MSR_FMASK: return &x->syscall.fmask;
+    default: return NULL;
+    }
+}
+
+static unsigned vmx_rdmsr(struct vcpu *v, struct vmx *x)
+{
+    const u64 *at = vmx_msr(x, (u32)v->ctx.regs.rcx);
+
+    if (!at)
+        return CB_EXIT_RDMSR;
+    v->ctx.regs.rax = (u32)*at;
+    v->ctx.regs.rdx = *at >> 32;
+    return vmx_skip_handled(v);
+}
+
 static unsigned vmx_wrmsr(struct vcpu *v, struct vmx *x)
 {
     u64 value = v->ctx.regs.rdx << 32 | (u32)v->ctx.regs.rax;
     u32 msr = (u32)v->ctx.regs.rcx;
     bool address = msr == MSR_LSTAR || msr == VMX_MSR_CSTAR;
+    u64 *at = vmx_msr(x, msr);
 
-    if (msr < MSR_STAR || msr > MSR_FMASK)
+    if (!at)
         return CB_EXIT_WRMSR;
     if ((address && value != (u64)((s64)(value << 16) >> 16)) || (msr == MSR_FMASK && value >> 32))
         return vmx_fault(v, VMX_VECTOR_GP);
-    *(msr == MSR_STAR ? &x->star : msr == MSR_LSTAR ? &x->lstar : msr == VMX_MSR_CSTAR ? &x->cstar : &x->fmask) = value;
-    wrmsr(msr, value);
+    *at = value;
+    cpu_syscall_restore(); /* the next entry loads what is new */
     return vmx_skip_handled(v);
 }
 
@@ -270,7 +278,6 @@ static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
 {
     switch (reason) {
     case VMCS_REASON_EXCEPTION: return vmx_exception(v, x);
-    case VMCS_REASON_IO: return vmx_port(v);
     case VMCS_REASON_DR:
         x->dr_live = true;
         vcpu_set_special(v);
@@ -326,13 +333,6 @@ static bool vmx_has_length(u32 reason)
     return reason < 64 && (REASONS_WITH_LENGTH >> reason & 1);
 }
 
-unsigned vmx_cpuid(struct vcpu *v, const struct vmx *x)
-{
-    v->qual[0] = vmx_cr4(x);
-    v->qual[1] = v->xcr0;
-    return CB_EXIT_CPUID;
-}
-
 unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason)
 {
     if (vmx_has_length(reason))
@@ -343,10 +343,12 @@ unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason)
         __asm__ volatile("sti; nop; cli" : : : "memory"); /* here it is taken */
         return VIRT_EXIT_INTERRUPT;
     case VMCS_REASON_VMCALL: return vmx_vmcall(v);
+    case VMCS_REASON_CPUID: return vmx_cpuid(v, x);
+    case VMCS_REASON_IO: return vmx_port(v);
     case VMCS_REASON_HLT: return CB_EXIT_HLT;
     case VMCS_REASON_WINDOW: return CB_EXIT_WINDOW;
     case VMCS_REASON_EPT_VIOLATION: return vmx_memory(v);
-    case VMCS_REASON_RDMSR: return CB_EXIT_RDMSR;
+    case VMCS_REASON_RDMSR: return vmx_rdmsr(v, x);
     case VMCS_REASON_WRMSR: return vmx_wrmsr(v, x);
     case VMCS_REASON_CR: return vmx_cr(v, x);
     default: return vmx_rare_exit(v, x, reason);

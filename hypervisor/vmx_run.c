@@ -101,27 +101,31 @@ static void vmx_dr_leave(struct vmx *x)
     }
 }
 
-/* What neither VMCS nor vmx_enter() switches, and what another guest or vmx_leave() may have changed. */
-static void vmx_msrs_enter(const struct vcpu *v, struct vmx *x)
+/* What neither the VMCS nor vmx_resume() switches, and what another guest or a thread may have changed. */
+static inline void vmx_msrs_enter(struct vmx *x)
 {
     struct vmx_cpu *c = vmx_cpu();
 
-    if (c->syscall != x) {
-        wrmsr(MSR_STAR, x->star);
-        wrmsr(MSR_LSTAR, x->lstar);
-        wrmsr(MSR_FMASK, x->fmask);
-        c->syscall = x;
-        if (v->shadow)
-            vmx_shadow_syscall(v);
+    if (cpu.syscall != &x->syscall) {
+        cpu_syscall_load(&x->syscall);
+        cpu.syscall = &x->syscall;
     }
     if (c->gs_base != x) {
         if (c->gs_base)
-            c->gs_base->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
-        wrmsr(MSR_KERNEL_GS_BASE, x->kernel_gs_base);
-        wrmsr(VMX_MSR_CSTAR, x->cstar);
+            rdmsr_to(MSR_KERNEL_GS_BASE, &c->gs_base->kernel_gs_base);
+        wrmsr_from(MSR_KERNEL_GS_BASE, &x->kernel_gs_base);
         c->gs_base = x;
     }
-    cpu.guest_left = true;
+}
+
+/* Into a vCPU that is not special: it is the upcall. Without a type or an error code, the other fields do not matter. */
+static inline void vmx_inject_upcall(struct vcpu *v)
+{
+    u32 inject = v->inject;
+
+    vmcs_write(VMCS_ENTRY_EVENT, inject);
+    v->injected = inject;
+    v->inject = 0;
 }
 
 static void vmx_inject(struct vcpu *v)
@@ -141,6 +145,12 @@ static void vmx_inject(struct vcpu *v)
         v->nmi = VCPU_NMI_BLOCKED;
 }
 
+/* Most guests turn on all that there is. */
+static bool vmx_switches_xcr0(const struct vcpu *v)
+{
+    return v->xcr0 != fpu_features && features.xsave;
+}
+
 /* What is not as at the last entry, or what that had beyond the usual. */
 static void vmx_prepare(struct vcpu *v, struct vmx *x)
 {
@@ -158,7 +168,12 @@ static void vmx_prepare(struct vcpu *v, struct vmx *x)
     vmx_flush(v, x);
     vmx_inject(v);
     vmx_dr_enter(x);
-    if (x->launched && !v->want_window && !(v->injected & VMX_INJECT_TYPE) && v->nmi == VCPU_NMI_OPEN && !x->dr_live)
+    if (vmx_switches_xcr0(v))
+        xsetbv(v->xcr0);
+    if (v->shadow)
+        vmx_shadow_enter(v);
+    if (x->launched && !v->want_window && !(v->injected & VMX_INJECT_TYPE) && v->nmi == VCPU_NMI_OPEN && !x->dr_live &&
+        !vmx_switches_xcr0(v) && !v->shadow)
         atomic_fetch_and_explicit(&v->hazards, ~VCPU_HAZARD_STATE, memory_order_relaxed);
 }
 
@@ -166,12 +181,14 @@ static void vmx_prepare(struct vcpu *v, struct vmx *x)
 static void vmx_finish(struct vcpu *v, struct vmx *x)
 {
     vmx_dr_leave(x);
+    if (vmx_switches_xcr0(v))
+        xsetbv(fpu_features);
     if (v->nmi != VCPU_NMI_OPEN)
         v->nmi = vmcs_read(VMCS_INTERRUPTIBILITY) & VMCS_BLOCKED_NMI ? VCPU_NMI_BLOCKED : VCPU_NMI_OPEN;
 }
 
 /* What threads and other guests use, too. */
-static void vmx_registers_enter(const struct vcpu *v, struct vmx *x)
+static inline void vmx_registers_enter(struct vmx *x)
 {
     u64 cr3 = read_cr3();
 
@@ -179,18 +196,15 @@ static void vmx_registers_enter(const struct vcpu *v, struct vmx *x)
         x->host_cr3 = cr3;
         vmcs_write(VMCS_HOST_CR3, cr3);
     }
-    vmx_msrs_enter(v, x);
+    vmx_msrs_enter(x);
     if (read_cr2() != x->cr2)
         write_cr2(x->cr2);
-    if (v->xcr0 != fpu_features && features.xsave)
-        xsetbv(v->xcr0);
 }
 
-static void vmx_registers_leave(const struct vcpu *v, struct vmx *x)
+static ALWAYS_INLINE void vmx_registers_leave(struct vmx *x)
 {
+    fpu_was_closed();
     x->cr2 = read_cr2();
-    if (v->xcr0 != fpu_features && features.xsave)
-        xsetbv(fpu_features);
 }
 
 /* ---- Entries that fail ---- */
@@ -214,7 +228,7 @@ NORETURN void vmx_failed(struct vcpu *v)
     u64 error = vmcs_read(VMCS_INSN_ERROR);
 
     vcpu_out(v);
-    vmx_registers_leave(v, x);
+    vmx_registers_leave(x);
     vmx_finish(v, x);
     if (error != VMCS_ERROR_NOT_LAUNCHED || !x->launched) {
         v->inject = v->injected; /* without the entry there was no event either */
@@ -235,67 +249,77 @@ static unsigned vmx_refused(struct vcpu *v, struct vmx *x, u32 reason)
     return vmx_invalid(v, x, vmx_reason_entry(reason, q), reason, q);
 }
 
-unsigned vmx_run(struct vcpu *v)
+static NOINLINE unsigned vmx_run_special(struct vcpu *v)
 {
     struct vmx *x = vmx_of(v);
 
     if (x->wrong)
         return vmx_invalid(v, x, x->wrong, 0, 0);
+    vmx_prepare(v, x);
+    vmx_registers_enter(x);
+    if (x->launched)
+        vmx_resume(v);
+    vmx_launch(v);
+}
+
+unsigned vmx_run(struct vcpu *v)
+{
+    struct vmx *x = vmx_of(v);
+
     if (vcpu_is_special(v))
-        vmx_prepare(v, x);
-    else if (v->inject) /* an upcall */
-        vmx_inject(v);
-    if (v->shadow)
-        vmx_shadow_enter(v);
-    vmx_registers_enter(v, x);
-    vmx_enter(v, x->launched);
+        return vmx_run_special(v);
+    if (v->inject)
+        vmx_inject_upcall(v);
+    vmx_registers_enter(x);
+    vmx_resume(v);
 }
 
-/* A hypercall from a guest that needs no more than it needed when it entered. */
-static bool vmx_is_plain_call(const struct vcpu *v, u32 reason)
-{
-    return reason == VMCS_REASON_VMCALL && !vcpu_is_special(v) && VMX_RIGHTS_DPL(vmcs_read(VMCS_GUEST_SS_RIGHTS)) == 0;
-}
+/* ---- Exits ---- */
 
-static NORETURN void vmx_plain_call(struct vcpu *v, struct vmx *x)
+static NOINLINE NORETURN void vmx_left(struct vcpu *v, u32 reason)
 {
-    v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
-    if ((u32)v->ctx.regs.rdi == CB_CALL_call) {
-        fpu_was_closed();
-        vmx_registers_leave(v, x);
-        vcpu_left_to_call(v);
-    }
-    if (vcpu_hypercall(v)) {
-        vmx_step(v->insn_len);
-        if (vcpu_ready(v))
-            vmx_enter(v, true);
-    }
-    fpu_was_closed();
-    vmx_registers_leave(v, x);
-    vcpu_left_after_call();
-}
-
-NORETURN void vmx_exited(struct vcpu *v)
-{
-    u32 reason = (u32)vmcs_read(VMCS_EXIT_REASON);
     struct vmx *x = v->hw;
 
-    vcpu_out(v);
-    if (vmx_is_plain_call(v, reason))
-        vmx_plain_call(v, x);
-    fpu_was_closed();
-    vmx_registers_leave(v, x);
     if (vcpu_is_special(v))
         vmx_finish(v, x);
-    if (reason == VMCS_REASON_CPUID || (reason == VMCS_REASON_IO && !v->ctx.domain->io_bitmap)) {
-        x->launched = true;
-        v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
-        vcpu_left_to_vmm(v, reason == VMCS_REASON_IO ? vmx_io(v) : vmx_cpuid(v, x));
-    }
     v->insn_len = 0;
     v->qual[0] = v->qual[1] = 0;
     if (reason & VMCS_REASON_FAILED_ENTRY)
         vcpu_left(v, vmx_refused(v, x, reason));
     x->launched = true;
     vcpu_left(v, vmx_exit(v, x, reason));
+}
+
+/* A hypercall of a vCPU that is not special. */
+static NOINLINE NORETURN void vmx_plain_call(struct vcpu *v)
+{
+    v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
+    if ((u32)v->ctx.regs.rdi == CB_CALL_call) {
+        vmx_registers_leave(v->hw);
+        vcpu_left_to_call(v);
+    }
+    if (vcpu_hypercall(v)) {
+        vmx_step(v->insn_len);
+        if (vcpu_ready(v))
+            vmx_resume(v);
+    }
+    vmx_registers_leave(v->hw);
+    vcpu_left_after_call();
+}
+
+/* What is frequent is dealt with here, if the vCPU needs no more than it needed when it was entered. */
+NORETURN void vmx_exited(struct vcpu *v)
+{
+    u32 reason = (u32)vmcs_read(VMCS_EXIT_REASON);
+    struct vmx *x = v->hw;
+
+    vcpu_out(v);
+    if (reason == VMCS_REASON_VMCALL && !vcpu_is_special(v) && VMX_RIGHTS_DPL(vmcs_read(VMCS_GUEST_SS_RIGHTS)) == 0)
+        vmx_plain_call(v);
+    vmx_registers_leave(x);
+    if ((reason == VMCS_REASON_CPUID || (reason == VMCS_REASON_IO && !v->ctx.domain->io_bitmap)) && !vcpu_is_special(v)) {
+        v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
+        vcpu_left_to_vmm(v, reason == VMCS_REASON_IO ? vmx_io(v) : vmx_cpuid(v, x));
+    }
+    vmx_left(v, reason);
 }

@@ -2,8 +2,7 @@
 /*
  * VT-x without EPT: exits that shadow page tables need, and the VMCS's side of the control registers. The guest owns no
  * bit of CR0 and CR4: it reads what it wrote, and each change leaves it. Such processors run no guest in real mode, and
- * some do not switch EFER: then SCE is switched with the other system call registers, LME and LMA follow from the entry
- * control, and NXE is set on both sides.
+ * some have no place for EFER in the VMCS: it is in the lists of registers to load.
  */
 #include <corbel/state.h>
 
@@ -50,6 +49,17 @@ static void hardware_set(const struct vcpu *v, struct vmx *x)
     vmcs_write(VMCS_GUEST_CR0, (hw.cr0 & VMX_CR0_OWNED) | vmx_machine.cr0_fixed);
     vmcs_write(VMCS_GUEST_CR4, (hw.cr4 & VMX_CR4_OWNED) | vmx_machine.cr4_fixed);
     vmcs_write(VMCS_ENTRY_CONTROLS, vmx_machine.entry | (hw.efer & EFER_LMA ? VMCS_ENTRY_LONG_MODE : 0));
+    x->guest_efer.value = hw.efer;
+}
+
+static void efer_lists_init(struct vmx *x)
+{
+    x->guest_efer.msr = x->host_efer.msr = MSR_EFER;
+    x->host_efer.value = rdmsr(MSR_EFER);
+    vmcs_write(VMCS_ENTRY_MSR_LOAD_LIST, physical(&x->guest_efer));
+    vmcs_write(VMCS_ENTRY_MSR_LOADS, 1);
+    vmcs_write(VMCS_EXIT_MSR_LOAD_LIST, physical(&x->host_efer));
+    vmcs_write(VMCS_EXIT_MSR_LOADS, 1);
 }
 
 void vmx_shadow_init(const struct vcpu *v, struct vmx *x)
@@ -59,6 +69,7 @@ void vmx_shadow_init(const struct vcpu *v, struct vmx *x)
     x->cr4_mask = ~0ull;
     vmcs_write(VMCS_CR4_MASK, x->cr4_mask);
     vmcs_write(VMCS_EXCEPTIONS, VMX_EXCEPTIONS | 1u << VMX_VECTOR_PF);
+    efer_lists_init(x);
     hardware_set(v, x);
 }
 
@@ -100,11 +111,6 @@ void vmx_shadow_get(const struct vcpu *v, const struct vmx *x, u32 groups, struc
 void vmx_shadow_enter(const struct vcpu *v)
 {
     vmcs_write(VMCS_GUEST_CR3, shadow_root(v->shadow));
-}
-
-void vmx_shadow_syscall(const struct vcpu *v)
-{
-    wrmsr(MSR_EFER, (rdmsr(MSR_EFER) & ~EFER_SCE) | (v->shadow->guest.efer & EFER_SCE));
 }
 
 unsigned vmx_shadow_fault(struct vcpu *v, struct vmx *x)

@@ -100,11 +100,6 @@ static u64 cr0_get(const struct vmx *x)
     return (vmcs_read(VMCS_GUEST_CR0) & ~mask) | (x->cr0_shadow & mask);
 }
 
-u64 vmx_cr4(const struct vmx *x)
-{
-    return (vmcs_read(VMCS_GUEST_CR4) & ~x->cr4_mask) | (x->cr4_shadow & x->cr4_mask);
-}
-
 static void cr0_put(struct vmx *x, u64 value)
 {
     x->cr0_shadow = value;
@@ -181,10 +176,10 @@ static void control_registers_get(const struct vcpu *v, const struct vmx *x, str
 static void system_get(const struct vmx *x, struct cb_state *out)
 {
     out->efer = vmcs_read(VMCS_GUEST_EFER);
-    out->star = x->star;
-    out->lstar = x->lstar;
+    out->star = x->syscall.star;
+    out->lstar = x->syscall.lstar;
     out->cstar = x->cstar;
-    out->fmask = x->fmask;
+    out->fmask = x->syscall.fmask;
     out->kernel_gs_base = vmx_cpu()->gs_base == x ? rdmsr(MSR_KERNEL_GS_BASE) : x->kernel_gs_base;
     out->sysenter_cs = vmcs_read(VMCS_GUEST_SYSENTER_CS);
     out->sysenter_esp = vmcs_read(VMCS_GUEST_SYSENTER_ESP);
@@ -198,13 +193,13 @@ static void system_put(struct vmx *x, const struct cb_state *in)
 
     if (vmx_machine.nested)
         efer_put(x, IN(efer) & EFER_GUEST);
-    x->star = IN(star);
-    x->lstar = canonical(IN(lstar));
+    x->syscall.star = IN(star);
+    x->syscall.lstar = canonical(IN(lstar));
     x->cstar = canonical(IN(cstar));
-    x->fmask = (u32)IN(fmask);
+    x->syscall.fmask = (u32)IN(fmask);
     x->kernel_gs_base = canonical(IN(kernel_gs_base));
-    if (c->syscall == x) /* what is in the registers is old: the next entry loads them */
-        c->syscall = NULL;
+    if (cpu.syscall == &x->syscall) /* what is in the registers is old: the next entry loads them */
+        cpu_syscall_restore();
     if (c->gs_base == x)
         c->gs_base = NULL;
     vmcs_write(VMCS_GUEST_SYSENTER_CS, (u32)IN(sysenter_cs));

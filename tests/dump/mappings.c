@@ -196,9 +196,10 @@ static void kernel_part(const struct thing *t, const u64 *entries, unsigned leve
         }
         if ((e & (PTE_U | PTE_LARGE)) || !((address >= text && address < text_end) || address == idt ||
               (address >= CPU_TSS && address < CPU_TSS + 4 * PAGE_SIZE) || address == CPU_ENTRY ||
+              (address >= CPU_GDT && address < CPU_GDT + CPU_GDT_SIZE) ||
               address == CPU_NMI_TOP - PAGE_SIZE || address == CPU_MC_TOP - PAGE_SIZE || address == CPU_DF_TOP - PAGE_SIZE))
             bad(AREA, "domain %lx: in user mode, CPU %u has %lx mapped by %lx", t->kernel, cpu_id, address, e);
-        if ((e & PTE_W) && (address < CPU_LOCAL || address == CPU_TSS))
+        if ((e & PTE_W) && (address < CPU_LOCAL || address == CPU_TSS || address >= CPU_GDT))
             bad(AREA, "domain %lx: in user mode, CPU %u has %lx mapped for writing", t->kernel, cpu_id, address);
         seen("kernel pages that user mode's tables map", 1);
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "cpu_init.h"
 #include "event.h"
 #include "irq.h"
 #include "kpage.h"
@@ -30,6 +31,7 @@ static u64 grace_wanted, grace_passed;
 /* ---- The machine ---- */
 
 const struct virt_ops *virt;
+struct syscall_registers cpu_syscall;
 u32 defences;
 
 enum space_format virt_format(void)

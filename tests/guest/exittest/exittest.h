@@ -47,7 +47,7 @@ enum mode { REAL, PROTECTED, PAGED, LONG, MODES };
     X(apic_priorities, IN_ANY) X(apic_self, IN_ANY) X(apic_eoi, IN_ANY) X(apic_hlt, IN_ANY)           \
     X(apic_upcall, IN_ANY) X(apic_delivery, IN_ANY) X(apic_stack, IN_ANY) X(apic_restored, IN_ANY)    \
     X(shutdown, IN_ANY) X(invalid, IN_ANY) X(invalid_cr0, IN_ANY) X(invalid_entry, IN_LONG)           \
-    X(invalid_apic, IN_ANY) X(reply_groups, IN_ANY) X(hostile, IN_ANY)
+    X(invalid_apic, IN_ANY) X(reply_groups, IN_ANY) X(host_selectors, IN_LONG) X(hostile, IN_ANY)
 
 #define TEST_DECLARE(name, modes) void test_##name(void);
 TESTS(TEST_DECLARE)

@@ -18,6 +18,40 @@ static uint64_t random_next(void)
     return seed;
 }
 
+static bool await(void)
+{
+    if (machine_wait_us(ROUND_US))
+        return true;
+    MUST(cb_recall(vm_vcpu()));
+    return machine_wait();
+}
+
+/* LSL: does this thread find a segment by the selector? */
+static bool selector_exists(uint16_t selector)
+{
+    uint32_t limit;
+    bool found;
+
+    __asm__ volatile("lsl %2, %0" : "=r"(limit), "=@ccz"(found) : "r"((uint32_t)selector));
+    return found;
+}
+
+/* An exit from a guest may leave the largest limit in GDTR. This is a user of the host: it sees nothing behind the GDT. */
+void test_host_selectors(void)
+{
+    uint32_t count = 0;
+
+    CHECK(vm_start(AT_cpuid));
+    vm_reply(CB_GROUPS_VCPU, 0);
+    CHECK(await());
+    for (uint32_t index = 0; index < 0x2000; index++)
+        count += selector_exists((uint16_t)(index << 3 | 3));
+    CHECK_EQUAL(count, 2); /* for its code and its data */
+    now.rax = now.rbx = now.rcx = now.rdx = 0;
+    vm_reply(CB_GROUP_ACDB | CB_GROUP_SKIP, 2);
+    EXPECT_HLT(AT_cpuid_end);
+}
+
 /* Every other guest has an APIC. No single bit leads from its code there: Bochs does not survive that. */
 static void choose_apic(void)
 {
@@ -40,14 +74,6 @@ static void spoil(void)
         else
             *word = random_next();
     }
-}
-
-static bool await(void)
-{
-    if (machine_wait_us(ROUND_US))
-        return true;
-    MUST(cb_recall(vm_vcpu()));
-    return machine_wait();
 }
 
 void test_hostile(void)
