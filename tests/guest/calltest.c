@@ -151,7 +151,7 @@ uint32_t test_derive(uint32_t from, uint32_t rights, uint64_t badge)
 
 bool test_await(const volatile uint32_t *word, uint32_t value)
 {
-    uint64_t deadline = clock_in(2000 * MS);
+    uint64_t deadline = clock_in(PATIENCE);
 
     while (*word != value && clock_tsc() < deadline)
         thread_sleep_us(200);

@@ -120,7 +120,10 @@ extern enum way way;
 uint32_t test_event(void);
 uint32_t test_derive(uint32_t sel, uint32_t rights, uint64_t badge);
 
-/* Waits until *word has the value; false after two seconds. */
+/* How long tests wait for what must come: an emulator on a busy machine is slow. */
+#define PATIENCE (30000 * MS)
+
+/* Waits until *word has the value; false after PATIENCE. */
 bool test_await(const volatile uint32_t *word, uint32_t value);
 
 /* Waits until no thread of this task can run on the CPU any more: the lowest priority of all gets its turn. */

@@ -93,7 +93,7 @@ void child_post(struct child *child, uint64_t word, struct cb_args args)
 
 uint64_t child_wait(struct child *child)
 {
-    uint64_t bits, deadline = clock_in(2000 * MS);
+    uint64_t bits, deadline = clock_in(PATIENCE);
 
     while (!__atomic_load_n(&child->command->done, __ATOMIC_SEQ_CST))
         if (cb_wait(child->done_event, 0, deadline, &bits) != CB_OK)

@@ -170,7 +170,7 @@ void test_event_cpus(void)
     CHECK(test_thread(test_other_cpu(), PRIORITY_MAIN, answer, NULL));
     for (uint32_t i = 0; i < 200; i++) {
         CHECK_OK(cb_signal(ping));
-        CHECK_OK(cb_wait(pong, 0, clock_in(2000 * MS), &bits));
+        CHECK_OK(cb_wait(pong, 0, clock_in(PATIENCE), &bits));
     }
     CHECK_EQUAL(rounds, 200);
 }

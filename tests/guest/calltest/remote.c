@@ -203,7 +203,7 @@ void test_remote_fault(void)
 /* A domain ends with calls in it: its handler runs the child's code, and waits for a command that never comes. */
 void test_remote_domain(void)
 {
-    uint64_t counters[5] = {0}, deadline = clock_in(2000 * MS);
+    uint64_t counters[5] = {0}, deadline = clock_in(PATIENCE);
     struct child child;
     uint32_t thread;
 

@@ -178,7 +178,7 @@ bool way_prepare(uint32_t portal)
 
     if (way != WAY_BUSY || server == NULL)
         return true;
-    if (cb_signal(server->go) != CB_OK || cb_wait(server->occupied, 0, clock_in(2000 * MS), &bits) != CB_OK) {
+    if (cb_signal(server->go) != CB_OK || cb_wait(server->occupied, 0, clock_in(PATIENCE), &bits) != CB_OK) {
         test_fail(__FILE__, __LINE__, "nobody has occupied the handler", "%s", "");
         return false;
     }
