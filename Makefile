@@ -91,6 +91,7 @@ HYPERVISOR_SRC := \
 	hypervisor/vcpu_run.c \
 	hypervisor/vcpu_state.c \
 	hypervisor/virt.c \
+	hypervisor/virt_jump.S \
 	hypervisor/vmx.c \
 	hypervisor/vmx_apic.c \
 	hypervisor/vmx_entry.S \

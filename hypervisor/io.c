@@ -135,11 +135,11 @@ bool io_exit(struct vcpu *v, u32 port, u32 width)
             return false;
     }
     if (cpu.io_vcpu && cpu.io_vcpu != v)
-        virt->ports(cpu.io_vcpu, false);
+        virt_ports(cpu.io_vcpu, false);
     memcpy(cpu.io_map, d->io_bitmap, PAGE_SIZE);
     memcpy(cpu.io_map + PAGE_SIZE, d->io_bitmap_high, PAGE_SIZE);
     cpu.io_vcpu = v;
-    virt->ports(v, true);
+    virt_ports(v, true);
     return true;
 }
 

@@ -198,7 +198,7 @@ static void reply_state(struct ctx *h, struct ctx *c, u32 groups, u64 word)
     }
     vcpu_state_put(vcpu_of(c), groups & ~CB_GROUP_SKIP, state);
     if (groups & CB_GROUP_SKIP)
-        virt->skip(vcpu_of(c), word & VCPU_SKIP_MAX);
+        virt_skip(vcpu_of(c), word & VCPU_SKIP_MAX);
 }
 
 static void reply_message(struct ctx *h, struct ctx *c, const struct regs *r)

@@ -65,7 +65,7 @@ static const char *svm_refusal(void)
     return NULL;
 }
 
-static const char *svm_probe(void)
+const char *svm_probe(void)
 {
     const char *refusal = svm_refusal();
 
@@ -80,7 +80,7 @@ static const char *svm_probe(void)
 }
 
 /* After the CPU's TSS and system call registers have been set up: VMSAVE remembers them. */
-static bool svm_cpu_init(void)
+bool svm_turn_on(void)
 {
     struct svm_cpu *s;
 
@@ -101,7 +101,7 @@ static u64 image_physical_of(const void *p)
     return (u64)(uintptr_t)p - KERNEL_BASE;
 }
 
-static bool svm_vcpu_init(struct vcpu *v)
+bool svm_vcpu_init(struct vcpu *v)
 {
     struct vmcb *vmcb = account_page(v->ctx.obj.account);
 
@@ -130,20 +130,20 @@ static bool svm_vcpu_init(struct vcpu *v)
     return true;
 }
 
-static void svm_vcpu_free(struct vcpu *v)
+void svm_vcpu_free(struct vcpu *v)
 {
     if (v->hw)
         account_page_free(v->ctx.obj.account, v->hw);
 }
 
-static bool svm_interruptible(const struct vcpu *v)
+bool svm_interruptible(const struct vcpu *v)
 {
     const struct vmcb *vmcb = svm_vmcb(v);
 
     return (vmcb->rflags & RFLAGS_IF) && !(vmcb->interrupt_shadow & SVM_SHADOW);
 }
 
-static void svm_ports(struct vcpu *v, bool map)
+void svm_ports(struct vcpu *v, bool map)
 {
     struct vmcb *vmcb = svm_vmcb(v);
 
@@ -151,7 +151,7 @@ static void svm_ports(struct vcpu *v, bool map)
     vmcb->clean &= ~VMCB_CLEAN_MAPS;
 }
 
-static void svm_enable_interrupts(struct vcpu *v)
+void svm_enable_interrupts(struct vcpu *v)
 {
     svm_vmcb(v)->rflags |= RFLAGS_IF;
 }
@@ -160,15 +160,4 @@ const struct virt_ops svm_ops = {
     .name = "AMD-V",
     .features = CB_FEATURE_SVM,
     .format = SPACE_NPT,
-    .probe = svm_probe,
-    .cpu_init = svm_cpu_init,
-    .vcpu_init = svm_vcpu_init,
-    .vcpu_free = svm_vcpu_free,
-    .run = svm_run,
-    .get = svm_get,
-    .put = svm_put,
-    .skip = svm_skip,
-    .interruptible = svm_interruptible,
-    .enable_interrupts = svm_enable_interrupts,
-    .ports = svm_ports,
 };

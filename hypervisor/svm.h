@@ -41,6 +41,13 @@ extern bool svm_flush_by_asid;
 extern bool svm_emulated; /* by QEMU without KVM */
 extern bool svm_hides_xcr0; /* XSETBV does not leave the guest */
 
+bool svm_turn_on(void);                                              /* svm.c, for virt_jump.S, as are some below */
+bool svm_vcpu_init(struct vcpu *v);
+void svm_vcpu_free(struct vcpu *v);
+bool svm_interruptible(const struct vcpu *v);
+void svm_enable_interrupts(struct vcpu *v);
+void svm_ports(struct vcpu *v, bool map);
+
 static inline struct vmcb *svm_vmcb(const struct vcpu *v)
 {
     return v->hw;

@@ -62,7 +62,7 @@ static void vcpu_release(struct vcpu *v)
 {
     struct account *a = v->ctx.obj.account;
 
-    virt->vcpu_free(v);
+    virt_vcpu_free(v);
     shadow_free(v);
     if (v->ctx.fpu)
         account_page_free(a, v->ctx.fpu);
@@ -85,7 +85,7 @@ static struct vcpu *vcpu_alloc(const struct request *q)
     v->ctx.fpu = account_page(a);
     v->ctx.utcb = account_page(a);
     v->page = account_page(a);
-    if (v->ctx.fpu && v->ctx.utcb && v->page && (virt_nested || shadow_create(v)) && virt->vcpu_init(v))
+    if (v->ctx.fpu && v->ctx.utcb && v->page && (virt_nested || shadow_create(v)) && virt_vcpu_init(v))
         return v;
     vcpu_release(v);
     return NULL;
@@ -229,8 +229,7 @@ bool vcpu_kill(struct vcpu *v)
 void vcpu_forget(struct vcpu *v)
 {
     io_forget(v);
-    if (virt->vcpu_forget)
-        virt->vcpu_forget(v);
+    virt_vcpu_forget(v);
 }
 
 void vcpu_free(struct vcpu *v)

@@ -100,7 +100,7 @@ static inline void vcpu_set_special(struct vcpu *v)
 void vcpu_run(struct vcpu *v);
 
 /*
- * For backends: the vCPU, which is cpu.current and was entered by virt->run(), has left the guest for this reason; the
+ * For backends: the vCPU, which is cpu.current and was entered by virt_run(), has left the guest for this reason; the
  * stack is empty.
  */
 NORETURN void vcpu_left(struct vcpu *v, unsigned class);

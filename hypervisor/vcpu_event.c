@@ -154,7 +154,7 @@ status_t vcpu_do_halt(struct regs *r)
     if (CALL_FLAGS(r) & ~CB_HALT_ENABLE)
         return FAULT(BAD_PARAM, 0);
     if (CALL_FLAGS(r) & CB_HALT_ENABLE)
-        virt->enable_interrupts(v);
+        virt_enable_interrupts(v);
     (void)vcpu_halt(v, false); /* the call is over even if it blocks: waking up only lets the guest go on */
     return CB_OK;
 }

@@ -148,7 +148,7 @@ static NOINLINE NORETURN void exit_put_rare(struct vcpu *v, const struct ctx *h,
 {
     vcpu_state_put(v, groups & ~CB_GROUP_SKIP, exit_state(h));
     if (groups & CB_GROUP_SKIP)
-        virt->skip(v, word & VCPU_SKIP_MAX);
+        virt_skip(v, word & VCPU_SKIP_MAX);
     exit_resume(cpu.current);
 }
 
@@ -159,7 +159,7 @@ NORETURN void vcpu_replied(struct vcpu *v, struct ctx *h, u32 groups, u64 word)
         exit_put_rare(v, h, groups, word);
     regs_put_acdb(&v->ctx.regs, groups, exit_state(h));
     if (groups & CB_GROUP_SKIP)
-        virt->skip(v, word & VCPU_SKIP_MAX);
+        virt_skip(v, word & VCPU_SKIP_MAX);
     exit_resume(cpu.current);
 }
 
@@ -197,6 +197,6 @@ NORETURN void vcpu_answered(struct vcpu *v, struct ctx *h)
     v->ctx.regs.r10 = 0;
     v->ctx.regs.rax = CB_OK;
     v->in_call = false;
-    virt->skip(v, v->insn_len);
+    virt_skip(v, v->insn_len);
     exit_resume(cpu.current);
 }

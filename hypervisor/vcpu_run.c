@@ -20,7 +20,7 @@ static ALWAYS_INLINE bool vcpu_prepare_upcall(struct vcpu *v)
 {
     if (!(v->ctrl & CB_CTRL_UPCALL))
         return true;
-    if ((v->inject & CB_INJECT_VALID) || !virt->interruptible(v))
+    if ((v->inject & CB_INJECT_VALID) || !virt_interruptible(v))
         return false;
     atomic_fetch_and(&v->hazards, ~VCPU_HAZARD_UPCALL);
     if (__atomic_load_n(&v->page->upcall, __ATOMIC_SEQ_CST)) {
@@ -37,8 +37,8 @@ static void vcpu_hlt(struct vcpu *v)
         vcpu_deliver(v, CB_EXIT_HLT);
         return;
     }
-    virt->skip(v, v->insn_len);
-    (void)vcpu_halt(v, !virt->interruptible(v));
+    virt_skip(v, v->insn_len);
+    (void)vcpu_halt(v, !virt_interruptible(v));
 }
 
 static void vcpu_handle(struct vcpu *v, unsigned class)
@@ -49,7 +49,7 @@ static void vcpu_handle(struct vcpu *v, unsigned class)
         break;
     case VIRT_EXIT_HYPERCALL:
         if (vcpu_hypercall(v))
-            virt->skip(v, v->insn_len);
+            virt_skip(v, v->insn_len);
         break;
     case VIRT_EXIT_HANDLED:
         v->counters[CB_VCPU_COUNTER_INSIDE]++;
@@ -105,7 +105,7 @@ static bool vcpu_do_first(struct vcpu *v)
         vcpu_deliver_unasked(v, CB_EXIT_NMI_WINDOW);
     } else if (v->in_call) {
         if (vcpu_call(v))
-            virt->skip(v, v->insn_len);
+            virt_skip(v, v->insn_len);
     } else {
         return false;
     }
@@ -161,7 +161,7 @@ void vcpu_run(struct vcpu *v)
         return;
     if (cpu.fpu_owner != &v->ctx) /* the guest's CR0 decides whether it is open to it */
         fpu_take(&v->ctx);
-    class = virt->run(v);
+    class = virt_run(v);
     vcpu_out(v);
     vcpu_handle(v, class);
 }
@@ -177,5 +177,5 @@ void vcpu_call_done(struct vcpu *v)
     if (!v->in_call)
         return;
     v->in_call = false;
-    virt->skip(v, v->insn_len);
+    virt_skip(v, v->insn_len);
 }

@@ -131,7 +131,7 @@ static void control_get(const struct vcpu *v, u32 groups, struct cb_state *out)
 void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out)
 {
     regs_get(&v->ctx.regs, groups, out);
-    virt->get(v, groups, out);
+    virt_get(v, groups, out);
     if (groups & CB_GROUP_RIP)
         out->insn_len = v->insn_len;
     if (groups & CB_GROUP_QUAL) {
@@ -153,7 +153,7 @@ void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in)
         control_put(v, in);
     if (groups & ~GROUPS_PLAIN)
         vcpu_set_special(v);
-    virt->put(v, groups, in);
+    virt_put(v, groups, in);
     if ((groups & CB_GROUP_RIP) && vcpu_is_special(v)) {
         v->started = true;
         v->in_call = false; /* it goes on from the new place, and makes the call again if that is a call */

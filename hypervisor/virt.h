@@ -27,30 +27,6 @@ struct virt_ops {
     const char *name;
     u64 features;              /* CB_FEATURE_* */
     enum space_format format;  /* of guest-physical spaces, if the hardware walks them */
-    const char *(*probe)(void); /* boot CPU: NULL: usable; else why not, in at most 63 characters */
-    bool (*cpu_init)(void);    /* this CPU: turn it on, set cpu.virt, cpu.asids. False: refused */
-    /* allocates v->hw from the vCPU's account, power-up state. False: exhausted. tree_lock held */
-    bool (*vcpu_init)(struct vcpu *v);
-    void (*vcpu_free)(struct vcpu *v); /* tree_lock held */
-    void (*vcpu_forget)(struct vcpu *v); /* its home CPU: v has died, drop what the CPU keeps of it. NULL: nothing */
-    /*
-     * Enters the guest until it exits, under the translation tag v->tag; injects v->inject, opens an interrupt
-     * window if v->want_window. Returns the class: CB_EXIT_* or VIRT_EXIT_*; v->qual[], v->insn_len filled in, what
-     * was to be injected but did not arrive is in v->inject again. The guest's general registers are in
-     * v->ctx.regs, but for rsp. Instead of returning it may begin anew on the CPU's empty stack and call vcpu_left(),
-     * so that nothing need be saved; then it sets v->mode to VCPU_OUT itself.
-     *
-     * If VCPU_HAZARD_STATE is clear, all is as at the last entry: the tag without a flush, no window, and nothing to
-     * inject but perhaps an upcall.
-     * A backend clears it if that holds once it has entered, and need not look at it otherwise; see vcpu_enter.h.
-     */
-    unsigned (*run)(struct vcpu *v);
-    void (*get)(const struct vcpu *v, u32 groups, struct cb_state *out); /* what v does not hold */
-    void (*put)(struct vcpu *v, u32 groups, const struct cb_state *in);  /* hostile input, changing while it is read */
-    void (*skip)(struct vcpu *v, u32 bytes);       /* advances rIP past an instruction; ends an STI or MOV SS shadow */
-    bool (*interruptible)(const struct vcpu *v);   /* RFLAGS.IF and no shadow */
-    void (*enable_interrupts)(struct vcpu *v);     /* sets RFLAGS.IF */
-    void (*ports)(struct vcpu *v, bool map);       /* cpu.io_map says which ports leave the guest; or all do, as at first */
 };
 
 extern const struct virt_ops *virt;    /* NULL: no vCPUs on this machine */
@@ -59,6 +35,38 @@ extern const char virt_absent[];       /* ... if there is no trace of it: what e
 extern bool virt_nested;               /* the hardware walks second-level tables; else shadow.h */
 extern bool virt_vapic;                /* it has a virtual APIC for each vCPU: CB_CTRL_VAPIC */
 extern const struct virt_ops svm_ops, vmx_ops;
+
+/* Boot CPU: NULL: usable; else why not, in at most 63 characters. */
+const char *svm_probe(void);
+const char *vmx_probe(void);
+
+/*
+ * svm_NAME() or vmx_NAME(). virt_jump.S leads there without a pointer, since a branch through one could be led astray
+ * (docs/security.md).
+ */
+bool virt_turn_on(void);                /* this CPU: sets cpu.virt, cpu.asids. False: refused */
+/* allocates v->hw from the vCPU's account, power-up state. False: exhausted. tree_lock held */
+bool virt_vcpu_init(struct vcpu *v);
+void virt_vcpu_free(struct vcpu *v);   /* tree_lock held */
+void virt_vcpu_forget(struct vcpu *v); /* its home CPU: v has died, drop what the CPU keeps of it */
+/*
+ * Enters the guest until it exits, under the translation tag v->tag; injects v->inject, opens an interrupt
+ * window if v->want_window. Returns the class: CB_EXIT_* or VIRT_EXIT_*; v->qual[], v->insn_len filled in, what
+ * was to be injected but did not arrive is in v->inject again. The guest's general registers are in
+ * v->ctx.regs, but for rsp. Instead of returning it may begin anew on the CPU's empty stack and call vcpu_left(),
+ * so that nothing need be saved; then it sets v->mode to VCPU_OUT itself.
+ *
+ * If VCPU_HAZARD_STATE is clear, all is as at the last entry: the tag without a flush, no window, and nothing to
+ * inject but perhaps an upcall.
+ * A backend clears it if that holds once it has entered, and need not look at it otherwise; see vcpu_enter.h.
+ */
+unsigned virt_run(struct vcpu *v);
+void virt_get(const struct vcpu *v, u32 groups, struct cb_state *out); /* what v does not hold */
+void virt_put(struct vcpu *v, u32 groups, const struct cb_state *in);  /* hostile input, changing while it is read */
+void virt_skip(struct vcpu *v, u32 bytes);       /* advances rIP past an instruction; ends an STI or MOV SS shadow */
+bool virt_interruptible(const struct vcpu *v);   /* RFLAGS.IF and no shadow */
+void virt_enable_interrupts(struct vcpu *v);     /* sets RFLAGS.IF */
+void virt_ports(struct vcpu *v, bool map);       /* cpu.io_map says which ports leave the guest; or all do, as at first */
 
 /* Boot CPU, before the others start: finds out what the hardware can do. Then each CPU: turns it on. */
 void virt_probe(void);

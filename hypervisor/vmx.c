@@ -228,7 +228,7 @@ static const char *examine(struct vmx_machine *m)
     return NULL;
 }
 
-static const char *vmx_probe(void)
+const char *vmx_probe(void)
 {
     const char *refusal = examine(&vmx_machine);
 
@@ -243,7 +243,7 @@ static const char *vmx_probe(void)
 
 /* ---- A CPU ---- */
 
-static bool vmx_cpu_init(void)
+bool vmx_turn_on(void)
 {
     struct vmx_machine m;
     struct vmx_cpu *c;
@@ -354,7 +354,7 @@ static void vmcs_setup(struct vcpu *v, struct vmx *x)
     vmx_cpu()->current = NULL;
 }
 
-static bool vmx_vcpu_init(struct vcpu *v)
+bool vmx_vcpu_init(struct vcpu *v)
 {
     struct account *a = v->ctx.obj.account;
     struct vmx *x = account_page(a);
@@ -374,7 +374,7 @@ static bool vmx_vcpu_init(struct vcpu *v)
     return true;
 }
 
-static void vmx_vcpu_free(struct vcpu *v)
+void vmx_vcpu_free(struct vcpu *v)
 {
     struct account *a = v->ctx.obj.account;
     struct vmx *x = v->hw;
@@ -389,7 +389,7 @@ static void vmx_vcpu_free(struct vcpu *v)
 }
 
 /* The CPU writes the VMCS back to memory that will be somebody else's, unless it is told to do so now (25.1). */
-static void vmx_vcpu_forget(struct vcpu *v)
+void vmx_vcpu_forget(struct vcpu *v)
 {
     struct vmx_cpu *c = vmx_cpu();
     struct vmx *x = v->hw;
@@ -403,7 +403,7 @@ static void vmx_vcpu_forget(struct vcpu *v)
         c->gs_base = NULL;
 }
 
-static void vmx_ports(struct vcpu *v, bool map)
+void vmx_ports(struct vcpu *v, bool map)
 {
     struct vmx *x = vmx_of(v);
 
@@ -414,16 +414,4 @@ const struct virt_ops vmx_ops = {
     .name = "VT-x",
     .features = CB_FEATURE_VMX,
     .format = SPACE_EPT,
-    .probe = vmx_probe,
-    .cpu_init = vmx_cpu_init,
-    .vcpu_init = vmx_vcpu_init,
-    .vcpu_free = vmx_vcpu_free,
-    .vcpu_forget = vmx_vcpu_forget,
-    .run = vmx_run,
-    .get = vmx_get,
-    .put = vmx_put,
-    .skip = vmx_skip,
-    .interruptible = vmx_interruptible,
-    .enable_interrupts = vmx_enable_interrupts,
-    .ports = vmx_ports,
 };

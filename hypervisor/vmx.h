@@ -130,6 +130,12 @@ NORETURN void vmx_launch(struct vcpu *v);
 NORETURN void vmx_resume(struct vcpu *v);
 void vmx_exit_entry(void); /* where exits arrive */
 
+bool vmx_turn_on(void);                                              /* vmx.c, for virt_jump.S, as are some below */
+bool vmx_vcpu_init(struct vcpu *v);
+void vmx_vcpu_free(struct vcpu *v);
+void vmx_vcpu_forget(struct vcpu *v);
+void vmx_ports(struct vcpu *v, bool map);
+
 unsigned vmx_run(struct vcpu *v);                                     /* vmx_run.c */
 NORETURN void vmx_exited(struct vcpu *v);
 NORETURN void vmx_failed(struct vcpu *v);
