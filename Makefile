@@ -348,7 +348,8 @@ COMMON := -std=gnu17 $(WARN) -g -ffile-prefix-map=$(CURDIR)=. -MMD -MP -Ihyperca
 FREE := $(COMMON) -O2 -m64 -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-fcf-protection=none -mno-red-zone -mgeneral-regs-only -ffunction-sections -fdata-sections \
 	-fno-strict-aliasing
-HYPERVISOR_FLAGS := $(FREE) -mcmodel=kernel -Ihypervisor
+# No tables of jumps: the kernel has no indirect branches (docs/security.md).
+HYPERVISOR_FLAGS := $(FREE) -mcmodel=kernel -fno-jump-tables -Ihypervisor
 TASK_FLAGS := $(FREE) -Itasks/lib -isystem tasks/lib/libc
 LIB_FLAGS := $(TASK_FLAGS)
 ROOT_FLAGS := $(TASK_FLAGS) -Itasks/root
@@ -465,8 +466,10 @@ endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit,$(t))))
 
 .PHONY: unit
-unit: $(UNIT_TESTS:%=$(B)/unit/%/test) ## build and run the unit tests
+unit: $(UNIT_TESTS:%=$(B)/unit/%/test) $(HYPERVISOR) ## build and run the unit tests
 	$(Q)for t in $(UNIT_TESTS); do echo "  UNIT    $$t"; $(B)/unit/$$t/test || exit 1; done
+	@echo "  UNIT    branches"
+	$(Q)tests/unit/test_branches.py $(HYPERVISOR)
 	@echo "  UNIT    bench"
 	$(Q)tests/bench/test_results.py
 

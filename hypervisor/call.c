@@ -50,18 +50,6 @@ status_t call_slot(u32 sel, enum cb_type type, u32 rights, unsigned arg, struct 
     return call_check(slot_word(*slot), type, rights, arg);
 }
 
-status_t call_locked(struct regs *r, status_t (*call)(struct regs *))
-{
-    status_t status;
-
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
-    lock_take(&tree_lock);
-    status = call(r);
-    lock_drop(&tree_lock);
-    return status;
-}
-
 status_t call_account(u32 sel, struct account **a)
 {
     u64 word;
@@ -115,12 +103,6 @@ static status_t call_yield(struct regs *r)
     return CB_OK;
 }
 
-static status_t call_bad(struct regs *r)
-{
-    (void)r;
-    return FAULT(BAD_CALL, 0);
-}
-
 /* The handler of each call of the table; a call without one does not compile. */
 #define HANDLER_null call_null
 #define HANDLER_call ipc_call
@@ -158,17 +140,16 @@ static status_t call_bad(struct regs *r)
 #define HANDLER_upcall vcpu_do_upcall
 #define HANDLER_tlb_flush vcpu_do_tlb_flush
 
-/* A power of two of entries and a masked index: nothing to check. Calls override the refusal that fills the table. */
-#pragma GCC diagnostic push
-#ifdef __clang__
-#pragma GCC diagnostic ignored "-Winitializer-overrides"
-#else
-#pragma GCC diagnostic ignored "-Woverride-init"
-#endif
-status_t (*const call_table[CB_CALL_TABLE])(struct regs *) = {
-    [0 ... CB_CALL_TABLE - 1] = call_bad,
-#define CALL_HANDLER(number, name, type, right) [number] = HANDLER_##name,
-    CB_CALLS(CALL_HANDLER)
-#undef CALL_HANDLER
-};
-#pragma GCC diagnostic pop
+/*
+ * Comparisons (the Makefile forbids tables of jumps), not a table of functions: an indirect branch could be led astray
+ * (docs/security.md).
+ */
+status_t call_make(struct regs *r)
+{
+    switch (r->rdi % CB_CALL_TABLE) {
+#define CALL_CASE(number, name, type, right) case number: return HANDLER_##name(r);
+    CB_CALLS(CALL_CASE)
+#undef CALL_CASE
+    default: return FAULT(BAD_CALL, 0);
+    }
+}

@@ -49,7 +49,17 @@ status_t call_slot(u32 sel, enum cb_type type, u32 rights, unsigned arg, struct 
  * For calls without flags that change capabilities or objects: refuses flags, and makes the call with tree_lock
  * held.
  */
-status_t call_locked(struct regs *r, status_t (*call)(struct regs *)) MUST_CHECK;
+static ALWAYS_INLINE MUST_CHECK status_t call_locked(struct regs *r, status_t (*call)(struct regs *))
+{
+    status_t status;
+
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    lock_take(&tree_lock);
+    status = call(r);
+    lock_drop(&tree_lock);
+    return status;
+}
 
 /* The account that `sel` names, able to pay for another object. tree_lock held. */
 status_t call_account(u32 sel, struct account **a) MUST_CHECK;
@@ -69,13 +79,8 @@ static inline struct domain *cpu_domain(void)
     return cpu.home->domain;
 }
 
-/* The handler of each call; the index is masked. entry.S makes calls through it as well. */
-extern status_t (*const call_table[CB_CALL_TABLE])(struct regs *);
-
-static inline status_t call_make(struct regs *r)
-{
-    return call_table[r->rdi % CB_CALL_TABLE](r);
-}
+/* Makes the call that the registers name. */
+status_t call_make(struct regs *r) MUST_CHECK;
 
 /* What a handler's result means for `c`, which has made the call. */
 static inline void call_end(struct ctx *c, status_t status)

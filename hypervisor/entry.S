@@ -298,12 +298,12 @@ entry_syscall_slow:
     save_caller %rax
     movq %rdi, REG(RDI)(%rax)
     movq %rsi, REG(RSI)(%rax)
-    andl $(CALL_TABLE - 1), %edi
-    movq call_table(, %rdi, 8), %rcx
+    cmpb $NUMBER_WAIT, %dil /* the only frequent one that has to be here: it does without comparisons */
     leaq CTX_REGS(%rax), %rdi
     pushq %rax
-    call *%rcx
-    popq %rdi
+    jne 11f
+    call event_wait
+10: popq %rdi
     cmpl $CALL_UNFINISHED, %eax
     jae 7f
     movl %eax, %eax
@@ -340,6 +340,8 @@ return_to_caller:
     xorl %ebp, %ebp
     wrgsbase %rbp
     jmp resume_by_syscall
+11: call call_make
+    jmp 10b
 8:  movq %rbx, REG(RBX)(%rdi)
     movq %rbp, REG(RBP)(%rdi)
     movq %r12, REG(R12)(%rdi)

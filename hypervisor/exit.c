@@ -39,8 +39,11 @@ static void exit_hazards(void)
         sched_pick();
 }
 
-/* Interrupts are off from the last look at the hazards to HLT: what comes in between wakes it at once. */
-static void exit_idle(void)
+/*
+ * Interrupts are off from the last look at the hazards to HLT: what comes in between wakes it at once. Inline: a core that
+ * sleeps may forget its return addresses, so none from before is used.
+ */
+static ALWAYS_INLINE void exit_idle(void)
 {
     if (reap_pending())
         reap_step();

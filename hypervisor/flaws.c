@@ -170,8 +170,8 @@ static const u32 against[FLAW_COUNT] = {
     [FLAW_BIT_TSA] = DEFENCE(VERW),
     [FLAW_BIT_SPECTRE_V2] = DEFENCE(IBPB) | DEFENCE(RSB) | DEFENCE(IBRS) | DEFENCE(AUTO_IBRS) | DEFENCE(STIBP),
     [FLAW_BIT_BHI] = DEFENCE(BHI) | DEFENCE(RRSBA),
-    [FLAW_BIT_RETBLEED] = DEFENCE(IBRS) | DEFENCE(AUTO_IBRS),
-    [FLAW_BIT_SSB] = 0, /* inside one domain; the hypervisor interprets nobody's programs */
+    [FLAW_BIT_RETBLEED] = 0,
+    [FLAW_BIT_SSB] = 0, /* inside one domain */
 };
 
 u32 defences_choose(const struct cpu_facts *f, enum policy policy)
@@ -207,10 +207,11 @@ static bool verw_clears(const struct cpu_facts *f, unsigned flaw)
 static bool defended(const struct cpu_facts *f, unsigned flaw, u32 defences)
 {
     switch (flaw) {
-    case FLAW_BIT_SSB: return true; /* by what the hypervisor is */
-    /* Domains from each other; and the kernel, which has indirect calls. */
-    case FLAW_BIT_SPECTRE_V2: return (defences & DEFENCE(IBPB)) && (defences & (DEFENCE(IBRS) | DEFENCE(AUTO_IBRS)));
-    case FLAW_BIT_BHI: return defences & DEFENCE(BHI);
+    /* By what the hypervisor is: it interprets nothing, has no indirect branches, and its calls are not deep. */
+    case FLAW_BIT_SSB:
+    case FLAW_BIT_BHI: return true;
+    case FLAW_BIT_RETBLEED: return f->intel; /* AMD mispredicts any return */
+    case FLAW_BIT_SPECTRE_V2: return defences & DEFENCE(IBPB); /* domains from each other */
     case FLAW_BIT_MDS:
     case FLAW_BIT_TAA:
     case FLAW_BIT_MMIO:

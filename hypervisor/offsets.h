@@ -69,7 +69,7 @@
 #define NUMBER_CALL 1
 #define NUMBER_REPLY 2
 #define NUMBER_SIGNAL 3
-#define CALL_TABLE 64
+#define NUMBER_WAIT 4
 #define SELECTORS 0x10000
 #define WORDS_MAX 384
 /* The low half-word of a slot: a capability that can be called; and what of it matters. */

@@ -45,7 +45,7 @@ _Static_assert((CTX_CALLING | CTX_FLAG_VCPU << 8) == STATE_VCPU_CALLING, "offset
 _Static_assert((CTX_CALLING | (CTX_FLAG_VCPU | CTX_FLAG_EXIT) << 8) == STATE_IN_VCPU_EXIT, "offsets.h");
 _Static_assert(CB_UTCB_WORDS == WORDS_MAX, "offsets.h");
 _Static_assert(CB_CALL_call == NUMBER_CALL && CB_CALL_reply == NUMBER_REPLY && CB_CALL_null == 0, "offsets.h");
-_Static_assert(CB_CALL_signal == NUMBER_SIGNAL && CB_CALL_TABLE == CALL_TABLE, "offsets.h");
+_Static_assert(CB_CALL_signal == NUMBER_SIGNAL && CB_CALL_wait == NUMBER_WAIT, "offsets.h");
 _Static_assert(HAZARD_EXIT == HAZARD_EXIT_MASK && CALL_AGAIN == CALL_UNFINISHED, "offsets.h");
 _Static_assert(CALL_BLOCKED == CALL_BLOCKED_PLAIN, "offsets.h");
 _Static_assert(CB_SELECTORS == SELECTORS && sizeof(struct slot) == 64, "entry.S makes a place of a selector by a shift");

@@ -17,20 +17,30 @@
 #include "call.h"
 #include "cpu.h"
 #include "domain.h"
+#include "event.h"
 #include "reap.h"
 #include "vcpu.h"
+
+/* The frequent ones, without flags, do not wait for call_make()'s comparisons. */
+static inline status_t vcpu_make(struct regs *r)
+{
+    if ((u32)r->rdi == CB_CALL_signal)
+        return event_do_signal(r);
+    return (u32)r->rdi == CB_CALL_null ? CB_OK : call_make(r);
+}
 
 /* Makes the call. True: it is complete, but for the guest's instruction pointer. */
 static inline bool vcpu_call(struct vcpu *v)
 {
-    status_t status = call_make(&v->ctx.regs);
+    status_t status = vcpu_make(&v->ctx.regs);
+    bool over = !(status & (CALL_AGAIN | CALL_BLOCKED_AGAIN | CALL_BLOCKED));
 
-    v->in_call = status & (CALL_AGAIN | CALL_BLOCKED_AGAIN | CALL_BLOCKED);
-    if (!v->in_call)
+    v->in_call = !over;
+    if (over)
         v->ctx.regs.rax = status;
     else if (!(status & CALL_BLOCKED))
         vcpu_set_special(v); /* before the guest goes on, it is made again */
-    return !v->in_call;
+    return over;
 }
 
 static inline bool vcpu_hypercall(struct vcpu *v)
