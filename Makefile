@@ -248,6 +248,7 @@ UNIT_TESTS := \
 	devtree \
 	elf \
 	flaws \
+	msr \
 	reap \
 	sched \
 	shadow \
@@ -301,6 +302,8 @@ UNIT_cpuid := tests/unit/test_cpuid.c vmm/cpuid.c
 UNIT_cpuid_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_devtree := tests/unit/test_devtree.c vmm/devtree.c
 UNIT_devtree_FLAGS := $(UNIT_VMM_FLAGS)
+UNIT_msr := tests/unit/test_msr.c vmm/msr.c
+UNIT_msr_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_virtio := tests/unit/test_virtio.c tests/unit/ring.c vmm/virtio.c vmm/virtqueue.c
 UNIT_virtio_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_virtqueue := tests/unit/test_virtqueue.c tests/unit/test_virtqueue_cursor.c tests/unit/ring.c vmm/virtqueue.c

@@ -53,6 +53,8 @@
 #define ECX81_VECTOR (BIT(11) | BIT(16))
 /* as leaf 1, without SEP, CLFSH, SSE, SSE2, SS; and SYSCALL NX MMXEXT FXSR_OPT PDPE1GB LM */
 #define EDX81_BASIC 0x27d3a97fu
+#define EDX81_NX BIT(20)
+#define EDX81_FXSR_OPT BIT(25)
 #define EDX87_INVARIANT_TSC BIT(8)
 #define EBX88_BASIC (BIT(0) | BIT(2)) /* CLZERO, XSAVE keeps the error pointers */
 
@@ -63,6 +65,10 @@
 #define XCR0_AVX512 (BIT(5) | BIT(6) | BIT(7))
 #define XCR0_KNOWN (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
 #define XCR0_COMPONENTS 8u
+#define EFER_SCE BIT(0) /* APM 2, 3.1.7 */
+#define EFER_LME BIT(8)
+#define EFER_NXE BIT(11)
+#define EFER_FFXSR BIT(14)
 #define XSAVE_LEGACY 576u /* legacy area and header */
 /* Leaf 0xd, subleaf 1: XSAVEOPT XSAVEC XGETBV1; not XSAVES: XSS is no vCPU state */
 #define EAXD1_BASIC (BIT(0) | BIT(1) | BIT(2))
@@ -101,6 +107,13 @@ bool cpuid_xcr0_valid(uint64_t xcr0)
     if ((xcr0 & XCR0_AVX) != 0 && (xcr0 & XCR0_SSE) == 0)
         return false;
     return avx512 == 0 || (avx512 == XCR0_AVX512 && (xcr0 & XCR0_AVX) != 0);
+}
+
+uint64_t cpuid_efer(void)
+{
+    uint32_t edx = host(LEAF_EXTENDED + 1, 0).edx & EDX81_BASIC;
+
+    return EFER_SCE | EFER_LME | ((edx & EDX81_NX) ? EFER_NXE : 0) | ((edx & EDX81_FXSR_OPT) ? EFER_FFXSR : 0);
 }
 
 static uint32_t order(uint32_t count)

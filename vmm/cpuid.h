@@ -34,6 +34,9 @@ struct cpuid_regs cpuid_answer(const struct cpuid_machine *machine, const struct
 /* All that a guest may set in XCR0; 0: it has no XSAVE. */
 uint32_t cpuid_xcr0(void);
 
+/* All that a guest may set in EFER. */
+uint64_t cpuid_efer(void);
+
 /* Whether a guest may set XCR0 to this. */
 bool cpuid_xcr0_valid(uint64_t xcr0);
 

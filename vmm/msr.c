@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "msr.h"
 
+#include "cpuid.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -11,9 +13,7 @@
 #define APIC_BASE_BSP 0x100u
 #define APIC_BASE_ADDRESS 0xfee00000u
 
-#define EFER_WRITABLE 0x4901ull /* FFXSR, NXE below, LME, SCE; APM 2, 3.1.7 */
-#define EFER_NXE 0x800ull
-#define EFER_LMA 0x400ull
+#define EFER_LMA 0x400ull /* APM 2, 3.1.7 */
 #define EFER_LME 0x100ull
 #define CR0_PG 0x80000000ull
 
@@ -117,7 +117,7 @@ static bool acceptable(const struct cb_state *state, enum msr_kind kind, uint64_
     case MSR_KIND_PAT:
         return pat_valid(*value);
     case MSR_KIND_EFER: /* LMA is the CPU's; LME does not change while paging is on */
-        if ((*value & ~(EFER_WRITABLE | EFER_NXE | EFER_LMA)) != 0)
+        if ((*value & ~(cpuid_efer() | EFER_LMA)) != 0)
             return false;
         if ((state->cr0 & CR0_PG) != 0 && ((*value ^ state->efer) & EFER_LME) != 0)
             return false;
