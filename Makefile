@@ -338,6 +338,7 @@ SYSTEM_SRC := \
 	tests/system/race.c \
 	tests/system/shadow.c \
 	tests/system/vmx.c \
+	tests/system/workload.c \
 
 # ---- Flags ---------------------------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ Test(bad, domains)
     const char *last;
 
     machine_start_qemu(&m, "bad", ISO("bad"), NULL);
-    machine_expect_end(&m, 3, 300);
+    machine_expect_end(&m, 3, MINUTES);
     for (size_t i = 0; i < sizeof(complaints) / sizeof(*complaints); i++)
         cr_expect(machine_said(&m, complaints[i]), "nobody said: %s", complaints[i]);
     cr_expect(machine_said(&m, "root: good: powered off"), "the good task did not run to its end");
@@ -54,6 +54,6 @@ Test(bad, manifest)
     struct machine m;
 
     machine_start_qemu(&m, "nofdt", ISO("nofdt"), NULL);
-    machine_expect(&m, "root: failed: manifest: module: not a flattened device tree", 60);
-    machine_expect_end(&m, 3, 60);
+    machine_expect(&m, "root: failed: manifest: module: not a flattened device tree", SECONDS);
+    machine_expect_end(&m, 3, SECONDS);
 }

@@ -2,16 +2,13 @@
 /* What people see and touch: the keyboard among several domains, the screen, and the last words of a dying system. */
 
 #include "machine.h"
+#include "monitor.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define BOOT_SECONDS 240
 #define KEY "\x1d" /* Ctrl-] */
 #define LIT_PIXELS 1000 /* a line of text has more */
 
@@ -20,50 +17,41 @@ Test(console, keyboard)
     struct machine m;
 
     machine_start_qemu(&m, "two", ISO("two"), NULL);
-    machine_expect(&m, "[left] corbel-guest: ready", BOOT_SECONDS);
+    machine_expect(&m, "[left] corbel-guest: ready", MINUTES);
     m.seen = 0;
-    machine_expect(&m, "[right] corbel-guest: ready", BOOT_SECONDS);
+    machine_expect(&m, "[right] corbel-guest: ready", MINUTES);
     machine_send(&m, "hostname\n");
-    machine_expect(&m, "[right] starboard\r\n", 60);
+    machine_expect(&m, "[right] starboard\r\n", SECONDS);
     machine_send(&m, KEY "1");
-    machine_expect(&m, "console: the keyboard belongs to left", 60);
+    machine_expect(&m, "console: the keyboard belongs to left", SECONDS);
     machine_send(&m, "hostname; poweroff\n");
-    machine_expect(&m, "[left] port\r\n", 60);
-    machine_expect(&m, "root: left: powered off", 60);
+    machine_expect(&m, "[left] port\r\n", SECONDS);
+    machine_expect(&m, "root: left: powered off", SECONDS);
     machine_send(&m, KEY "n");
     machine_send(&m, "poweroff\n");
-    machine_expect(&m, "root: right: powered off", 60);
-    machine_expect_end(&m, 0, 60);
+    machine_expect(&m, "root: right: powered off", SECONDS);
+    machine_expect_end(&m, 0, SECONDS);
 }
 
 /* Has QEMU write what is on its screen to a file, in PPM format; gives the pixels that are not black. */
-static long lit_pixels(const char *monitor, const char *file)
+static long lit_pixels(const char *socket, const char *file)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     char command[256];
-    int to = socket(AF_UNIX, SOCK_STREAM, 0);
+    FILE *monitor = monitor_open(socket), *image;
     unsigned width = 0, height = 0;
+    int r, g, b;
     long lit = 0;
 
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", monitor);
-    cr_assert_eq(connect(to, (struct sockaddr *)&address, sizeof(address)), 0);
-    snprintf(command, sizeof(command), "screendump %s\n", file);
-    cr_assert_gt(write(to, command, strlen(command)), 0);
-    for (int tries = 0; tries < 50 && !height; tries++) {
-        FILE *image = fopen(file, "r");
-
-        usleep(200000);
-        if (image && fscanf(image, "P6 %u %u 255", &width, &height) == 2 && fgetc(image) != EOF) {
-            int r, g, b;
-
-            while ((r = fgetc(image)) != EOF && (g = fgetc(image)) != EOF && (b = fgetc(image)) != EOF)
-                lit += r || g || b;
-        }
-        if (image)
-            fclose(image);
-    }
-    close(to);
+    snprintf(command, sizeof(command), "screendump %s", file);
+    unlink(file);
+    monitor_do(monitor, command);
+    fclose(monitor);
+    image = fopen(file, "r");
+    cr_assert(image && fscanf(image, "P6 %u %u 255", &width, &height) == 2 && fgetc(image) != EOF, "no image in %s", file);
     cr_assert(width >= 640 && height >= 480, "%u x %u pixels", width, height);
+    while ((r = fgetc(image)) != EOF && (g = fgetc(image)) != EOF && (b = fgetc(image)) != EOF)
+        lit += r || g || b;
+    fclose(image);
     return lit;
 }
 
@@ -78,7 +66,7 @@ static void shows_boot_log(const char *name, const char *bios)
     snprintf(monitor, sizeof(monitor), "unix:%s,server=on,wait=off", socket);
     snprintf(file, sizeof(file), BUILD "/logs/%s.ppm", name);
     machine_start_qemu(&m, name, ISO("run"), options);
-    machine_expect(&m, "corbel-guest: ready", BOOT_SECONDS);
+    machine_expect(&m, "corbel-guest: ready", MINUTES);
     lit = lit_pixels(socket, file);
     cr_assert_gt(lit, LIT_PIXELS, "%s: only %ld pixels of the screen are not black", name, lit);
     machine_stop(&m);
@@ -102,7 +90,7 @@ Test(console, run_says_why_the_hypervisor_died)
     const char *last;
 
     machine_start(&m, "run-noroot", argv);
-    cr_assert_neq(machine_wait(&m, 60), 0);
+    cr_assert_neq(machine_wait(&m, SECONDS), 0);
     last = machine_last_line(&m);
     cr_assert(strstr(last, "hypervisor: panic: CPU 0: root: module root: "), "the last line is: %s", last);
 }

@@ -129,18 +129,18 @@ static void run(const char *name, const char *iso)
     const char *line;
 
     machine_start_qemu(&m, name, iso, NULL);
-    expect_anywhere(&m, "left:/# ", 240);
-    expect_anywhere(&m, "right:/# ", 240);
+    expect_anywhere(&m, "left:/# ", MINUTES);
+    expect_anywhere(&m, "right:/# ", MINUTES);
     machine_send(&m, COMMAND);
     machine_send(&m, NEXT_DOMAIN);
-    machine_expect(&m, "console: the keyboard belongs to right", 60);
+    machine_expect(&m, "console: the keyboard belongs to right", SECONDS);
     machine_send(&m, COMMAND);
 
-    machine_expect(&m, "[left] hostile: seed ", 300);
-    line = machine_expect_line(&m, "[left] hostile: ", 300);
+    machine_expect(&m, "[left] hostile: seed ", MINUTES);
+    line = machine_expect_line(&m, "[left] hostile: ", MINUTES);
     sscanf(line, "%u checks, %u failed", &checks, &failed);
     cr_assert(checks >= CHECKS_MIN && failed == 0, "%s", line);
-    machine_expect_end(&m, 0, 600);
+    machine_expect_end(&m, 0, MINUTES);
 
     read_table(&m, table);
     read_json(&m, json);

@@ -21,7 +21,7 @@ Test(load, read_and_compute)
     const char *line;
 
     machine_start_qemu(&m, "load", ISO("load"), NULL);
-    line = machine_expect_line(&m, "[computes] compute: ", 400);
+    line = machine_expect_line(&m, "[computes] compute: ", MINUTES);
     cr_assert_eq(sscanf(line, "%lu timer interrupts, %lu exits to the VMM, %lu interrupts, %lu hypercalls, %lu windows, %lu halts",
                         &ticks, &exits, &interrupts, &calls, &windows, &halts), 6, "%s", line);
     cr_log_info("computing: %s", line);
@@ -31,14 +31,14 @@ Test(load, read_and_compute)
     cr_expect_leq(interrupts + calls + windows + halts, 3 * ticks, "computing: %s", line);
 
     m.seen = 0;
-    line = machine_expect_line(&m, "[reads] read: ", 400);
+    line = machine_expect_line(&m, "[reads] read: ", MINUTES);
     if (!strncmp(line, "begins", 6))
-        line = machine_expect_line(&m, "[reads] read: ", 400);
+        line = machine_expect_line(&m, "[reads] read: ", MINUTES);
     cr_assert_eq(sscanf(line, "%lu exits to the VMM", &exits), 1, "%s", line);
-    line = machine_expect_line(&m, "[reads] read: ends, ", 60);
+    line = machine_expect_line(&m, "[reads] read: ends, ", SECONDS);
     cr_assert_eq(sscanf(line, "%lu requests, %lf MiB", &requests, &mib), 2, "%s", line);
     cr_assert(requests >= REQUESTS && requests <= REQUESTS + REQUESTS / 10 && mib >= 64, "%s", line);
     cr_log_info("reading: %.4f exits to the VMM per request", (double)exits / (double)requests);
     cr_expect_leq((double)exits / (double)requests, EXITS_PER_REQUEST, "%lu exits for %lu requests", exits, requests);
-    machine_expect_end(&m, 0, 120);
+    machine_expect_end(&m, 0, SECONDS);
 }

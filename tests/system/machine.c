@@ -162,7 +162,7 @@ const char *machine_expect_line(struct machine *m, const char *text, int seconds
 
     machine_expect(m, text, seconds);
     begin = m->seen;
-    machine_expect(m, "\n", 10);
+    machine_expect(m, "\n", SECONDS);
     snprintf(line, sizeof(line), "%.*s", (int)(m->seen - 1 - begin), m->text + begin);
     line[strcspn(line, "\r")] = 0;
     return line;

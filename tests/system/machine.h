@@ -12,6 +12,10 @@
 
 #define ISO(manifest) BUILD "/iso/" manifest ".iso" /* that of boot/MANIFEST.dts */
 
+/* Limits only end what hangs: an emulator on a busy machine takes many times what it takes on an idle one. */
+#define SECONDS 180 /* for what takes seconds */
+#define MINUTES 900 /* for what takes a minute or so: the boot of Linux, a test task */
+
 struct machine {
     pid_t pid;
     int in;        /* to the serial line, -1 if it takes no input */

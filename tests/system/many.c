@@ -18,10 +18,10 @@ static unsigned long number_after(struct machine *m, const char *text, int secon
 /* A domain counts on, however often it has been looked at. */
 static void expect_progress(struct machine *m, const char *text)
 {
-    unsigned long first = number_after(m, text, 60);
+    unsigned long first = number_after(m, text, SECONDS);
 
     for (unsigned long i = 1; i <= ROUNDS; i++)
-        cr_assert_geq(number_after(m, text, 60), first + i, "%s: %s does not count on", m->name, text);
+        cr_assert_geq(number_after(m, text, SECONDS), first + i, "%s: %s does not count on", m->name, text);
 }
 
 Test(many, progress_crash_and_memory)
@@ -30,12 +30,12 @@ Test(many, progress_crash_and_memory)
     unsigned long taken = 0, before = 0, after;
 
     machine_start_qemu(&m, "many", ISO("many"), NULL);
-    sscanf(machine_expect_line(&m, "root: dies: ", 120), "%lu KiB in use of %lu KiB free", &taken, &before);
+    sscanf(machine_expect_line(&m, "root: dies: ", SECONDS), "%lu KiB in use of %lu KiB free", &taken, &before);
     cr_assert(taken >= 64 * 1024 && before > taken, "%lu KiB in use of %lu KiB free", taken, before);
-    machine_expect(&m, "[spins] spin: on 2 CPUs", 300);
+    machine_expect(&m, "[spins] spin: on 2 CPUs", MINUTES);
 
-    machine_expect(&m, "root: dies: crashed: triple fault", 300);
-    after = number_after(&m, "root: dies: memory returned, ", 60);
+    machine_expect(&m, "root: dies: crashed: triple fault", MINUTES);
+    after = number_after(&m, "root: dies: memory returned, ", SECONDS);
     cr_assert_eq(after, before, "%lu KiB were free before, %lu KiB after", before, after);
 
     expect_progress(&m, "[counts] count: ");

@@ -4,8 +4,8 @@
  * defences are on when they should be, do no harm, and that user mode's tables leave the kernel out.
  */
 
-#include "machine.h"
 #include "monitor.h"
+#include "workload.h"
 
 #include <criterion/criterion.h>
 #include <stdint.h>
@@ -17,23 +17,14 @@
 #define FORCED "corbel: mitigations: " ROOTS ", FPU clearing, VERW, RSB filling"
 #define OPTION "mitigations=on" /* on the mitigations ISOs */
 
-static void passes(struct machine *m, int seconds)
-{
-    const char *result = machine_expect_line(m, "] calltest: ", seconds);
-    char *rest;
-    long passed = strtol(result, &rest, 10);
-
-    cr_assert(passed > 0 && !strcmp(rest, " passed, 0 failed"), "%s: %s; see its log", m->name, result);
-}
-
 Test(mitigations, calls_forced)
 {
     struct machine m;
 
     machine_start_qemu(&m, "mitigations-calls", ISO("calltest-mitigations"), NULL);
-    machine_expect(&m, FORCED, 60);
-    passes(&m, 300);
-    machine_expect_end(&m, 0, 60);
+    machine_expect(&m, FORCED, SECONDS);
+    workload_expect_passed(&m, "calltest", "");
+    machine_expect_end(&m, 0, SECONDS);
 }
 
 /* What an Intel processor needs that says nothing about its flaws; without what has no use without microcode. */
@@ -43,10 +34,10 @@ Test(mitigations, calls_intel)
     const char *on;
 
     machine_start_qemu(&m, "mitigations-intel", ISO("calltest"), (const char *const[]){"-cpu", "Skylake-Client", NULL});
-    on = machine_expect_line(&m, "corbel: mitigations: ", 60);
+    on = machine_expect_line(&m, "corbel: mitigations: ", SECONDS);
     cr_assert(!strcmp(on, ROOTS ", FPU clearing, VERW"), "%s", on);
-    passes(&m, 300);
-    machine_expect_end(&m, 0, 60);
+    workload_expect_passed(&m, "calltest", "");
+    machine_expect_end(&m, 0, SECONDS);
 }
 
 /* The same on Bochs, which has PCIDs. */
@@ -55,9 +46,9 @@ Test(mitigations, calls_bochs)
     struct machine m;
 
     machine_start_bochs(&m, "mitigations-bochs", ISO("calltest-mitigations"), 2);
-    machine_expect(&m, "corbel: mitigations: " ROOTS, 120);
-    passes(&m, 900);
-    machine_stop(&m);
+    machine_expect(&m, "corbel: mitigations: " ROOTS, SECONDS);
+    workload_expect_passed(&m, "calltest", "");
+    machine_expect_end(&m, 0, SECONDS);
 }
 
 Test(mitigations, linux)
@@ -65,12 +56,10 @@ Test(mitigations, linux)
     struct machine m;
 
     machine_start_qemu(&m, "mitigations-linux", ISO("run-mitigations"), NULL);
-    machine_expect(&m, FORCED, 60);
-    machine_expect(&m, "corbel-guest: ready", 240);
-    machine_expect(&m, "# ", 60);
-    machine_send(&m, "nproc; poweroff\n");
-    machine_expect(&m, "\r\n2\r\n", 60);
-    machine_expect_end(&m, 0, 60);
+    machine_expect(&m, FORCED, SECONDS);
+    workload_expect_shell(&m);
+    workload_expect_cpus(&m, 2);
+    workload_power_off(&m);
 }
 
 Test(mitigations, siblings_parked)
@@ -79,10 +68,10 @@ Test(mitigations, siblings_parked)
 
     iso_copy(ISO("calltest-mitigations"), BUILD "/logs/smt-off.iso", OPTION, "smt=off       ");
     machine_start_qemu(&m, "smt-off", BUILD "/logs/smt-off.iso", (const char *const[]){"-smp", "4,cores=2,threads=2", NULL});
-    machine_expect(&m, "smp: smt=off: 2 sibling threads are not used", 60);
-    machine_expect(&m, "corbel: 2 CPUs, ", 60);
-    passes(&m, 300);
-    machine_expect_end(&m, 0, 60);
+    machine_expect(&m, "smp: smt=off: 2 sibling threads are not used", SECONDS);
+    machine_expect(&m, "corbel: 2 CPUs, ", SECONDS);
+    workload_expect_passed(&m, "calltest", "");
+    machine_expect_end(&m, 0, SECONDS);
 }
 
 /* ---- What user mode's tables map ---- */
@@ -90,7 +79,7 @@ Test(mitigations, siblings_parked)
 /* Bytes that only the kernel may use, in the tables that are loaded while the machine's only CPU is in user mode. */
 static uint64_t kernel_bytes(FILE *monitor)
 {
-    time_t end = time(NULL) + 60;
+    time_t end = time(NULL) + SECONDS;
     uint64_t sum = 0;
 
     for (;;) {
@@ -121,7 +110,7 @@ static uint64_t kernel_bytes_of(const char *name, const char *iso)
     snprintf(socket, sizeof(socket), BUILD "/logs/%s.monitor", name);
     snprintf(option, sizeof(option), "unix:%s,server=on,wait=off", socket);
     machine_start_qemu(&m, name, iso, options);
-    machine_expect(&m, "] test ", 60);
+    machine_expect(&m, "] test ", SECONDS);
     monitor = monitor_open(socket);
     bytes = kernel_bytes(monitor);
     fclose(monitor);

@@ -2,10 +2,13 @@
 #define _GNU_SOURCE
 #include "monitor.h"
 
+#include "machine.h"
+
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -23,18 +26,20 @@ static const char *monitor_read(FILE *monitor)
         if (length >= strlen(prompt) && !strcmp(text + length - strlen(prompt), prompt))
             return text;
     }
-    cr_assert_fail("the monitor has gone");
+    cr_assert_fail("the monitor does not answer");
     return NULL;
 }
 
 FILE *monitor_open(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct timeval limit = {.tv_sec = MINUTES};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     FILE *monitor;
 
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     cr_assert(fd >= 0 && !connect(fd, (struct sockaddr *)&address, sizeof(address)), "no monitor");
+    cr_assert(!setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)));
     monitor = fdopen(fd, "r+");
     cr_assert(monitor);
     setvbuf(monitor, NULL, _IONBF, 0);

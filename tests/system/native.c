@@ -4,28 +4,19 @@
  * QEMU lacks (x2APIC, TSC-deadline, PCID).
  */
 
-#include "machine.h"
+#include "workload.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void passes(struct machine *m, int seconds)
-{
-    const char *result = machine_expect_line(m, "] calltest: ", seconds);
-    char *rest;
-    long passed = strtol(result, &rest, 10);
-
-    cr_assert(passed > 0 && !strcmp(rest, " passed, 0 failed"), "%s: %s; see its log", m->name, result);
-}
 
 Test(native, qemu_1_cpu)
 {
     struct machine m;
 
     machine_start_qemu(&m, "native-qemu-1", ISO("calltest"), (const char *const[]){"-smp", "1", NULL});
-    passes(&m, 300);
-    machine_expect_end(&m, 0, 60);
+    workload_expect_passed(&m, "calltest", "");
+    machine_expect_end(&m, 0, SECONDS);
 }
 
 Test(native, qemu_2_cpus)
@@ -33,13 +24,13 @@ Test(native, qemu_2_cpus)
     struct machine m;
 
     machine_start_qemu(&m, "native-qemu-2", ISO("calltest"), NULL);
-    passes(&m, 300);
-    machine_expect_end(&m, 0, 60);
+    workload_expect_passed(&m, "calltest", "");
+    machine_expect_end(&m, 0, SECONDS);
 }
 
 static unsigned long free_kib(struct machine *m, const char *before)
 {
-    const char *line = machine_expect_line(m, before, 120), *number = strstr(line, " of ");
+    const char *line = machine_expect_line(m, before, SECONDS), *number = strstr(line, " of ");
 
     return strtoul(number ? number + 4 : strchr(line, ',') + 1, NULL, 10);
 }
@@ -52,15 +43,15 @@ static void linked(const char *name, const char *const options[])
 
     machine_start_qemu(&m, name, ISO("linked"), options);
     before = free_kib(&m, "root: link pair: 4096 KiB in use");
-    machine_expect(&m, "root: right: starts again: once more", 60);
-    machine_expect(&m, "root: right: powered off", 60);
-    machine_expect(&m, "left] linked: ok", 60);
-    machine_expect(&m, "root: left: powered off", 60);
+    machine_expect(&m, "root: right: starts again: once more", SECONDS);
+    machine_expect(&m, "root: right: powered off", SECONDS);
+    machine_expect(&m, "left] linked: ok", SECONDS);
+    machine_expect(&m, "root: left: powered off", SECONDS);
     between = free_kib(&m, "root: link pair: memory returned");
-    machine_expect(&m, "root: echo: stopped", 60);
-    machine_expect(&m, "root: fussy: stopped", 60);
+    machine_expect(&m, "root: echo: stopped", SECONDS);
+    machine_expect(&m, "root: fussy: stopped", SECONDS);
     after = free_kib(&m, "root: fussy: memory returned");
-    machine_expect_end(&m, 0, 60);
+    machine_expect_end(&m, 0, SECONDS);
     cr_assert(before == after && between < after, "%lu KiB free before, %lu after, %lu in between", before, after, between);
 }
 
@@ -79,8 +70,8 @@ Test(native, bochs_1_cpu)
     struct machine m;
 
     machine_start_bochs(&m, "native-bochs-1", ISO("calltest"), 1);
-    passes(&m, 600);
-    machine_stop(&m);
+    workload_expect_passed(&m, "calltest", "");
+    machine_expect_end(&m, 0, SECONDS);
 }
 
 /* A processor without FSGSBASE, XSAVE, PCID and x2APIC: what is done in assembly elsewhere is done in C. */
@@ -90,8 +81,8 @@ Test(native, bochs_with_an_old_cpu)
 
     setenv("MODEL", "core2_penryn_t9600", 1);
     machine_start_bochs(&m, "native-bochs-old", ISO("calltest"), 1);
-    passes(&m, 600);
-    machine_stop(&m);
+    workload_expect_passed(&m, "calltest", "");
+    machine_expect_end(&m, 0, SECONDS);
 }
 
 Test(native, bochs_2_cpus)
@@ -99,6 +90,6 @@ Test(native, bochs_2_cpus)
     struct machine m;
 
     machine_start_bochs(&m, "native-bochs-2", ISO("calltest"), 2);
-    passes(&m, 900);
-    machine_stop(&m);
+    workload_expect_passed(&m, "calltest", "");
+    machine_expect_end(&m, 0, SECONDS);
 }

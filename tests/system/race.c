@@ -19,7 +19,6 @@
 
 #define MEMORY 0x10000000 /* bytes: -m 256M */
 #define SEED_TEXT "seed=0x0000000000000000" /* in boot/race.dts; written over in a copy of the ISO */
-#define STILL_SECONDS 30
 
 static uint64_t choose_seed(void)
 {
@@ -35,7 +34,7 @@ static uint64_t choose_seed(void)
 /* Stops the machine at a moment when both CPUs idle. */
 static void stop_idle(FILE *monitor)
 {
-    time_t end = time(NULL) + STILL_SECONDS;
+    time_t end = time(NULL) + SECONDS;
 
     for (;;) {
         const char *registers, *first;
@@ -75,6 +74,7 @@ static void check_dump(FILE *monitor, const char *path, const char *const needs[
     const char *output;
 
     stop_idle(monitor);
+    unlink(path); /* one of an earlier run is no dump of this one */
     snprintf(command, sizeof(command), "pmemsave 0 %d %s", MEMORY, path);
     monitor_do(monitor, command);
     output = check("-q", path);
@@ -125,19 +125,19 @@ static void race(const char *name, const char *const more[])
     setenv("ACCEL", "tcg,thread=multi", 1);
     iso_copy(built, iso, SEED_TEXT, seed);
     machine_start_qemu(&m, name, iso, options);
-    machine_expect(&m, "race: all keep still", 300);
+    machine_expect(&m, "race: all keep still", MINUTES);
     monitor = monitor_open(socket);
     check_dump(monitor, dump, at_rest);
     check_dump(monitor, dump, more);
     fprintf(stderr, "%s", check("-s", dump));
     monitor_do(monitor, "cont");
     machine_send(&m, "x");
-    machine_expect(&m, "race: ok", 120);
+    machine_expect(&m, "race: ok", SECONDS);
     check_log(&m);
     check_dump(monitor, dump, (const char *const[]){"capabilities", "accounts", "free pages of kernel memory", NULL});
     monitor_do(monitor, "cont");
     machine_send(&m, "x");
-    machine_expect_end(&m, 0, 60);
+    machine_expect_end(&m, 0, SECONDS);
     fclose(monitor);
     unlink(dump);
 }
