@@ -158,6 +158,15 @@ bool test_await(const volatile uint32_t *word, uint32_t value)
     return *word == value;
 }
 
+bool test_await_more(const volatile uint32_t *word, uint32_t value)
+{
+    uint64_t deadline = clock_in(PATIENCE);
+
+    while (*word <= value && clock_tsc() < deadline)
+        thread_sleep_us(200);
+    return *word > value;
+}
+
 static volatile uint32_t settled;
 
 static void settle(void *argument)

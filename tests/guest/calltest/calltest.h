@@ -123,8 +123,9 @@ uint32_t test_derive(uint32_t sel, uint32_t rights, uint64_t badge);
 /* How long tests wait for what must come: an emulator on a busy machine is slow. */
 #define PATIENCE (30000 * MS)
 
-/* Waits until *word has the value; false after PATIENCE. */
+/* Wait until *word has the value, or a larger one; false after PATIENCE. */
 bool test_await(const volatile uint32_t *word, uint32_t value);
+bool test_await_more(const volatile uint32_t *word, uint32_t value);
 
 /* Waits until no thread of this task can run on the CPU any more: the lowest priority of all gets its turn. */
 bool test_settle(uint32_t cpu);
@@ -166,7 +167,7 @@ struct child {
 /* False, with a message, if anything is refused. At most two at a time, `which` is 0 or 1. */
 bool child_make(struct child *child, uint32_t which, uint64_t pages);
 
-/* Lets the child make a call; gives its status, or UINT64_MAX if it does not come back for two seconds. */
+/* Lets the child make a call; gives its status, or UINT64_MAX if it does not come back for PATIENCE. */
 uint64_t child_call(struct child *child, uint64_t word, struct cb_args args);
 void child_post(struct child *child, uint64_t word, struct cb_args args);
 uint64_t child_wait(struct child *child);

@@ -92,8 +92,10 @@ void test_child_no_rights(void)
 
 static bool await_type(uint32_t sel, uint32_t type)
 {
-    for (uint32_t i = 0; i < 200 && test_type(sel) != type; i++)
-        thread_sleep_us(10 * MS);
+    uint64_t deadline = clock_in(PATIENCE);
+
+    while (test_type(sel) != type && clock_tsc() < deadline)
+        thread_sleep_us(MS);
     return test_type(sel) == type;
 }
 

@@ -275,7 +275,7 @@ static void call_on(void *argument)
 /* Callers of the handler's own CPU that never pause, and one of another CPU: all get on. */
 void test_remote_turns(void)
 {
-    uint64_t deadline = clock_in(4000 * MS);
+    uint64_t deadline = clock_in(PATIENCE);
 
     struct thread *handler = serve(plus_one);
     uint32_t portal = handler ? test_portal(handler, 0, 0) : 0;
@@ -343,7 +343,7 @@ static void work(uint64_t badge, struct cb_args *message)
 }
 
 /*
- * A caller of the handler's CPU with 1 ms in 200 ms asks for 30 ms of work, which would take it six seconds. The
+ * A caller of the handler's CPU with 1 ms in a second asks for 30 ms of work, which would take it thirty seconds. The
  * handler's own time carries that on for a caller of another CPU.
  */
 void test_remote_helping(void)
@@ -359,13 +359,13 @@ void test_remote_helping(void)
     CHECK_OK(cb_call(portal, &message));
     ticks = clock_tsc() - start;
     callers[0] = (struct caller){.portal = portal, .word = message.a1 * clock_ticks(30 * MS) / ticks};
-    CHECK(test_thread_budget(test_other_cpu(), PRIORITY_MID + 1, MS, 200 * MS, call, &callers[0]));
+    CHECK(test_thread_budget(test_other_cpu(), PRIORITY_MID + 1, MS, 1000 * MS, call, &callers[0]));
     CHECK(test_await(&entered, 2));
     CHECK(test_settle(test_other_cpu())); /* its budget is spent */
     CHECK_EQUAL(returned, 0);
     start = clock_tsc();
     message.a1 = 0;
     CHECK_OK(cb_call(portal, &message));
-    CHECK(clock_tsc() - start < clock_ticks(1500 * MS));
+    CHECK(clock_tsc() - start < clock_ticks(10000 * MS));
     CHECK(test_await(&returned, 1));
 }

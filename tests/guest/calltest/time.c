@@ -22,10 +22,10 @@ void test_yield(void)
     CHECK_OK(cb_yield());
     CHECK(test_thread(CPU_MAIN, PRIORITY_MID, take_turns, (void *)(uint64_t)&turns[0]));
     CHECK(test_thread(CPU_MAIN, PRIORITY_MID, take_turns, (void *)(uint64_t)&turns[1]));
-    thread_sleep_us(100 * MS);
+    bool both = test_await_more(&turns[0], 100) && test_await_more(&turns[1], 100);
+
     stop = 1;
-    thread_sleep_us(MS);
-    CHECK(turns[0] > 10 && turns[1] > 10);
+    CHECK(both);
     uint32_t more = turns[0] > turns[1] ? turns[0] : turns[1], less = turns[0] + turns[1] - more;
 
     CHECK(more < 4 * less + 100);
@@ -47,28 +47,26 @@ void test_priority(void)
     stop = turns[0] = turns[1] = 0;
     struct thread *low = test_thread(CPU_MAIN, PRIORITY_LOW, spin, (void *)(uint64_t)&turns[0]);
 
-    CHECK(low);
-    thread_sleep_us(20 * MS);
-    CHECK(turns[0] > 0);
+    CHECK(low && test_await_more(&turns[0], 0));
     struct thread *high = test_thread(CPU_MAIN, PRIORITY_MID, spin, (void *)(uint64_t)&turns[1]);
 
-    CHECK(high);
-    thread_sleep_us(5 * MS);
+    CHECK(high && test_await_more(&turns[1], 0));
     uint32_t before = turns[0];
 
-    thread_sleep_us(50 * MS);
-    CHECK(turns[1] > 0);
+    thread_sleep_us(50 * MS); /* time in which the lower one could run */
     CHECK_EQUAL(turns[0], before);
     test_thread_end(high);
-    thread_sleep_us(20 * MS);
-    CHECK(turns[0] > before);
+    CHECK(test_await_more(&turns[0], before));
     stop = 1;
 }
 
-/* 2 ms in 20 ms: consumes about a tenth, and leaves the rest to a lower one. */
+/*
+ * 2 ms in 20 ms: consumes about a tenth, and leaves the rest to a lower one. For a moment it may be more, if the emulator
+ * itself did not run meanwhile; but that is taken off the next budgets.
+ */
 void test_budget(void)
 {
-    uint64_t counters[5], consumed, start, took;
+    uint64_t counters[5], before, consumed, start, took, deadline = clock_in(PATIENCE);
 
     stop = turns[0] = turns[1] = 0;
     struct thread *high = test_thread_budget(CPU_MAIN, PRIORITY_MID, 2 * MS, 20 * MS, spin,
@@ -78,15 +76,17 @@ void test_budget(void)
     CHECK(high && low);
     start = clock_tsc();
     CHECK_OK(cb_counters(high->sched, 0, counters));
-    consumed = counters[0];
-    thread_sleep_us(300 * MS);
-    took = clock_tsc() - start;
-    CHECK_OK(cb_counters(high->sched, 0, counters));
+    before = counters[0];
+    do {
+        thread_sleep_us(300 * MS);
+        took = clock_tsc() - start;
+        CHECK_OK(cb_counters(high->sched, 0, counters));
+        consumed = counters[0] - before;
+    } while ((consumed <= took / 50 || consumed >= took / 5) && clock_tsc() < deadline);
     stop = 1;
-    consumed = counters[0] - consumed;
     CHECK(turns[1] > 0);
     CHECK(consumed > took / 50);
-    CHECK(consumed < took / 4);
+    CHECK(consumed < took / 5);
 }
 
 /* ---- Calls and budgets ---- */
@@ -130,7 +130,7 @@ static void call_for_work(void *argument)
 }
 
 /*
- * The client with 1 ms in 200 ms asks for 30 ms of work. On its own budget that takes six seconds; the second
+ * The client with 1 ms in a second asks for 30 ms of work. On its own budget that takes thirty seconds; the second
  * client lends its time to the handler until it is free, and waits only as long as the work itself takes.
  */
 void test_helping(void)
@@ -142,13 +142,13 @@ void test_helping(void)
     entered = returned = 0;
     portal = handler ? test_portal(handler, 0, 0) : 0;
     CHECK(portal);
-    CHECK(test_thread_budget(CPU_MAIN, PRIORITY_MID, MS, 200 * MS, call_for_work, (void *)30ull));
+    CHECK(test_thread_budget(CPU_MAIN, PRIORITY_MID, MS, 1000 * MS, call_for_work, (void *)30ull));
     CHECK(test_await(&entered, 1));
     CHECK(test_settle(CPU_MAIN)); /* its budget is spent */
     uint64_t start = clock_tsc();
 
     CHECK_OK(cb_call(portal, &message));
-    CHECK(clock_tsc() - start < clock_ticks(1500 * MS));
+    CHECK(clock_tsc() - start < clock_ticks(10000 * MS));
     CHECK_EQUAL(message.a1, 2);
 }
 
