@@ -6,6 +6,7 @@
 #include "uart.h"
 
 #include "calls.h"
+#include "port.h"
 
 #define COM1 0x3f8u
 #define COM1_GSI 4u
@@ -39,30 +40,17 @@ static uint32_t queue_head, queue_tail; /* free-running */
 
 static uint32_t burst = 1; /* bytes that the transmitter takes at once */
 
-static uint8_t in(uint16_t port)
-{
-    uint8_t value;
-
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static void out(uint16_t port, uint8_t value)
-{
-    __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port));
-}
-
 static void enable(uint8_t bits)
 {
     if (bits == enabled)
         return;
     enabled = bits;
-    out(IER, bits);
+    port_out8(IER, bits);
 }
 
 uint64_t uart_init(uint32_t irq, uint32_t event)
 {
-    present = in(LSR) != LSR_NONE;
+    present = port_in8(LSR) != LSR_NONE;
     if (!present)
         return CB_OK;
     /*
@@ -70,13 +58,13 @@ uint64_t uart_init(uint32_t irq, uint32_t event)
      * the FIFOs clears the receiver: if input is waiting, more may be behind it, and none of it is to be lost, so
      * then there are no FIFOs.
      */
-    if (!(in(LSR) & LSR_READY)) {
-        out(FCR, FCR_ENABLE);
+    if (!(port_in8(LSR) & LSR_READY)) {
+        port_out8(FCR, FCR_ENABLE);
         burst = FIFO;
     }
-    out(MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
-    out(IER, 0);
-    (void)in(IIR);
+    port_out8(MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
+    port_out8(IER, 0);
+    (void)port_in8(IIR);
     irq_sel = irq;
     return cb_irq_bind(irq, COM1_GSI, event, 0);
 }
@@ -94,9 +82,9 @@ void uart_put(uint8_t byte)
 
 bool uart_flush(void)
 {
-    while (queue_head != queue_tail && (in(LSR) & LSR_THRE))
+    while (queue_head != queue_tail && (port_in8(LSR) & LSR_THRE))
         for (uint32_t i = 0; i < burst && queue_head != queue_tail; i++)
-            out(DATA, queue[queue_tail++ % QUEUE]);
+            port_out8(DATA, queue[queue_tail++ % QUEUE]);
     bool done = queue_head == queue_tail;
 
     enable((uint8_t)(done ? enabled & ~IER_TX : enabled | IER_TX));
@@ -105,9 +93,9 @@ bool uart_flush(void)
 
 bool uart_get(uint8_t *byte)
 {
-    if (!present || !(in(LSR) & LSR_READY))
+    if (!present || !(port_in8(LSR) & LSR_READY))
         return false;
-    *byte = in(DATA);
+    *byte = port_in8(DATA);
     return true;
 }
 
@@ -115,7 +103,7 @@ void uart_want_input(bool want)
 {
     if (!present || want == ((enabled & IER_RX) != 0))
         return;
-    out(MCR, MCR_DTR | MCR_OUT2 | (want ? MCR_RTS : 0));
+    port_out8(MCR, MCR_DTR | MCR_OUT2 | (want ? MCR_RTS : 0));
     enable((uint8_t)(want ? enabled | IER_RX : enabled & ~IER_RX));
 }
 
@@ -124,5 +112,5 @@ void uart_ack(void)
     if (!present)
         return;
     (void)!cb_irq_ack(irq_sel, COM1_GSI);
-    (void)in(IIR); /* takes back the transmitter's request */
+    (void)port_in8(IIR); /* takes back the transmitter's request */
 }

@@ -127,7 +127,7 @@ static void enable(const struct table *fadt, uint16_t control)
 {
     uint16_t command = (uint16_t)load(fadt, FADT_SMI_CMD, 4);
 
-    if (command == 0 || (port_in16(control) & SCI_EN) || !port_claim(command, 1))
+    if (command == 0 || (port_in16(control) & SCI_EN) || !boot_claim_ports(command, 1))
         return;
     port_out8(command, (uint8_t)load(fadt, FADT_ACPI_ENABLE, 1));
     for (uint32_t i = 0; i < WAITS && !(port_in16(control) & SCI_EN); i++)
@@ -155,7 +155,7 @@ const char *acpi_power_off(void)
         return "no \\_S5_ in the ACPI DSDT";
     uint16_t first = (uint16_t)load(fadt, FADT_PM1A_CNT, 4), second = (uint16_t)load(fadt, FADT_PM1B_CNT, 4);
 
-    if (first == 0 || !port_claim(first, 2) || (second && !port_claim(second, 2)))
+    if (first == 0 || !boot_claim_ports(first, 2) || (second && !boot_claim_ports(second, 2)))
         return "the ACPI power management register is not accessible";
     enable(fadt, first);
     sleep(first, types[0]);

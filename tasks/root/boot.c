@@ -91,6 +91,11 @@ const void *boot_memory_map(uint64_t base, uint64_t size)
     return NULL;
 }
 
+bool boot_claim_ports(uint16_t first, uint16_t count)
+{
+    return cb_ioport_grant(CB_ROOT_SEL_IOPORT, CB_ROOT_SEL_DOMAIN, first, count) == CB_OK;
+}
+
 uint64_t boot_option(const char *name)
 {
     const char *line = boot_info()->command_line;

@@ -63,7 +63,7 @@ static _Noreturn void end(void)
 
     output_line("%s%s", well ? "all domains have ended, switching off" : "failed: ", first_failure);
     output_drain();
-    if (!well && exit_port && exit_port <= UINT16_MAX && port_claim((uint16_t)exit_port, 1))
+    if (!well && exit_port && exit_port <= UINT16_MAX && boot_claim_ports((uint16_t)exit_port, 1))
         port_out8((uint16_t)exit_port, 1);
     const char *reason = acpi_power_off();
 

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "output.h"
 
-#include "calls.h"
+#include "boot.h"
 #include "clock.h"
 #include "lock.h"
 #include "port.h"
 #include "print.h"
 #include "stream.h"
 #include "thread.h"
-
-#include <corbel/boot.h>
 
 #include <stdint.h>
 
@@ -26,11 +24,6 @@
 
 static bool use_stream;
 
-bool port_claim(uint16_t first, uint16_t count)
-{
-    return cb_ioport_grant(CB_ROOT_SEL_IOPORT, CB_ROOT_SEL_DOMAIN, first, count) == CB_OK;
-}
-
 static void serial_put(char byte)
 {
     for (uint32_t i = 0; i < TRIES && !(port_in8(COM1_LSR) & LSR_THRE); i++)
@@ -44,7 +37,7 @@ static bool serial_claim(void)
 
     if (!tried) {
         tried = true;
-        granted = port_claim(COM1, 8);
+        granted = boot_claim_ports(COM1, 8);
     }
     return granted;
 }

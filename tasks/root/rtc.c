@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The CMOS clock (MC146818), taken to run in UTC. It counts seconds, which is as exact as this gets. */
+#include "boot.h"
 #include "clock.h"
 #include "firmware.h"
 #include "port.h"
@@ -48,7 +49,7 @@ uint64_t rtc_wall_ns(void)
 {
     uint8_t fields[FIELDS], again[FIELDS];
 
-    if (!port_claim(CMOS_INDEX, 2))
+    if (!boot_claim_ports(CMOS_INDEX, 2))
         return 0;
     for (uint32_t tries = 0; tries < 10; tries++) {
         read_fields(fields);

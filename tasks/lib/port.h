@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* I/O ports. root grants them to itself when it needs them. */
-#ifndef ROOT_PORT_H
-#define ROOT_PORT_H
+/* I/O ports, for those who have been granted them. */
+#ifndef LIB_PORT_H
+#define LIB_PORT_H
 
-#include <stdbool.h>
 #include <stdint.h>
-
-/* True if root may now use these ports. */
-bool port_claim(uint16_t first, uint16_t count);
 
 static inline uint8_t port_in8(uint16_t port)
 {
