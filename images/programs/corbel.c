@@ -78,13 +78,6 @@ int corbel_get_link(int set, const char *name, struct corbel_link *link)
     return 0;
 }
 
-void corbel_drop_link(struct corbel_link *link)
-{
-    if (link->memory)
-        munmap(link->memory, link->size);
-    drop(link->set, link->handle);
-}
-
 int64_t corbel_call(int set, int service, uint64_t word[4], uint64_t *buffer, uint32_t *words, uint32_t room)
 {
     struct corbel_call call = {

@@ -28,9 +28,6 @@ int corbel_get_service(int set, const char *name);
 /* Puts a granted link into the set and maps its memory. */
 int corbel_get_link(int set, const char *name, struct corbel_link *link);
 
-/* Unmaps it and takes it out of the set. */
-void corbel_drop_link(struct corbel_link *link);
-
 /*
  * Calls a service: four words each way, and *words more of `buffer`, which has room for `room` words of the reply;
  * *words becomes how many came. The hypervisor's status word, 0 for success; or -1.

@@ -104,17 +104,6 @@ void *malloc(size_t size)
     return block ? block + 1 : NULL;
 }
 
-void *calloc(size_t count, size_t size)
-{
-    size_t total;
-
-    if (__builtin_mul_overflow(count, size, &total))
-        return NULL;
-    void *block = malloc(total);
-
-    return block ? memset(block, 0, total) : NULL;
-}
-
 void free(void *memory)
 {
     if (memory == NULL)

@@ -105,11 +105,6 @@ int strcmp(const char *a, const char *b)
     return strncmp(a, b, SIZE_MAX);
 }
 
-char *strchr(const char *text, int byte)
-{
-    return memchr(text, byte, strlen(text) + 1);
-}
-
 char *strrchr(const char *text, int byte)
 {
     for (size_t i = strlen(text) + 1; i > 0; i--)

@@ -6,7 +6,6 @@
 #include <stddef.h>
 
 void *malloc(size_t size); /* 16-byte aligned; NULL if the task's ram is used up */
-void *calloc(size_t count, size_t size);
 void free(void *block);
 unsigned long strtoul(const char *text, char **end, int base);
 
