@@ -53,7 +53,5 @@ void config_read(struct machine *into, const struct cb_task_info *info)
     into->ram_size = read_number(fdt, "memory-mib", 2, MEMORY_MIB_MAX) * MIB;
     if (into->ram_size % MACHINE_SPECIAL_SIZE != 0)
         task_exit(CB_EXIT_REASON_FAILED, "memory-mib: odd, but memory comes in pieces of 2 MiB");
-    into->bootargs = fdt_stringlist_get(fdt, 0, "bootargs", 0, NULL);
-    if (!into->bootargs)
-        into->bootargs = "";
+    into->bootargs = task_bootargs();
 }

@@ -12,7 +12,9 @@
 #include "stream.h"
 #include "thread.h"
 
+#include <libfdt.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 _Noreturn void start_main(void); /* called by start.S */
@@ -49,6 +51,22 @@ _Noreturn void panic(const char *format, ...)
 
     va_start(list, format);
     leave(CB_EXIT_REASON_CRASHED, format, list);
+}
+
+const char *task_bootargs(void)
+{
+    const void *fdt = (const void *)CB_TASK_FDT_ADDRESS;
+    int length;
+    const char *text = fdt_check_full(fdt, task_info()->fdt_size) == 0 ? fdt_getprop(fdt, 0, "bootargs", &length) : NULL;
+
+    return text && length > 0 && text[length - 1] == 0 ? text : "";
+}
+
+uint64_t task_number(const char *name, uint64_t otherwise)
+{
+    const char *at = strstr(task_bootargs(), name);
+
+    return at ? strtoul(at + strlen(name), NULL, 0) : otherwise;
 }
 
 const void *task_module(const char *name, size_t *size)

@@ -23,6 +23,12 @@ static inline const struct cb_task_info *task_info(void)
 /* Ends the task with CB_EXIT_REASON_* and the reason in words, which root prints. Any thread may. */
 _Noreturn void task_exit(uint64_t reason, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The text of the manifest's property `bootargs`, empty if there is none. */
+const char *task_bootargs(void);
+
+/* The number behind `name` (as "count=") in it; `otherwise` if that is not there. */
+uint64_t task_number(const char *name, uint64_t otherwise);
+
 /* The bytes of the module with this name, NULL if there is none. */
 const void *task_module(const char *name, size_t *size);
 

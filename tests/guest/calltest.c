@@ -5,7 +5,7 @@
  */
 #include "calltest/calltest.h"
 
-#include <libfdt.h>
+#include <string.h>
 
 #define SCRATCH 160u
 #define THREADS 16u
@@ -35,23 +35,23 @@ static struct thread *threads[THREADS];
 static uint64_t space;
 static uint64_t space_used;
 
-void test_fail(const char *file, int line, const char *what, const char *format, ...)
+void test_fail(const char *file, int line, const char *format, ...)
 {
-    char text[200];
+    char text[300];
     va_list list;
 
     va_start(list, format);
     vsnprintf(text, sizeof(text), format, list);
     va_end(list);
     failed = true;
-    print("test %s: FAILED %s:%d %s%s\n", running, file, line, what, text);
+    print("test %s: FAILED %s:%d %s\n", running, file, line, text);
 }
 
 bool test_status(const char *file, int line, const char *what, uint64_t got, uint64_t want)
 {
     if (got == want)
         return true;
-    test_fail(file, line, what, ": %s (%u) instead of %s (%u)", cb_status_name(got), CB_STATUS_ARG(got),
+    test_fail(file, line, "%s: %s (%u) instead of %s (%u)", what, cb_status_name(got), CB_STATUS_ARG(got),
               cb_status_name(want), CB_STATUS_ARG(want));
     return false;
 }
@@ -244,19 +244,11 @@ static void touch_scratch(void)
             (void)!cb_revoke(sel, CB_REVOKE_SELF);
 }
 
-/* The text in the manifest's `bootargs`, empty if there is none. */
-static const char *filter(const struct cb_task_info *info)
-{
-    const void *fdt = (const void *)CB_TASK_FDT_ADDRESS;
-    int length;
-    const char *text = fdt_check_full(fdt, info->fdt_size) == 0 ? fdt_getprop(fdt, 0, "bootargs", &length) : NULL;
-
-    return text && length > 0 && text[length - 1] == 0 ? text : "";
-}
-
 void task_main(const struct cb_task_info *info)
 {
-    const char *only = filter(info);
+    const char *only = task_bootargs();
+
+    (void)info;
     scratch_base = sel_alloc_range(SCRATCH);
     touch_scratch();
     space = pages_space(SPACE_PAGES * CB_PAGE_SIZE, 0x200000);

@@ -5,7 +5,6 @@
  */
 #include "exittest/exittest.h"
 
-#include <libfdt.h>
 #include <string.h>
 
 static const struct {
@@ -34,16 +33,6 @@ void test_fail(const char *file, int line, const char *format, ...)
     failed = true;
 }
 
-/* The text in the manifest's `bootargs`, empty if there is none. */
-static const char *filter(const struct cb_task_info *info)
-{
-    const void *fdt = (const void *)CB_TASK_FDT_ADDRESS;
-    int length;
-    const char *text = fdt_check_full(fdt, info->fdt_size) == 0 ? fdt_getprop(fdt, 0, "bootargs", &length) : NULL;
-
-    return text && length > 0 && text[length - 1] == 0 ? text : "";
-}
-
 static void run(uint32_t index)
 {
     running = tests[index].name;
@@ -60,7 +49,7 @@ static void run(uint32_t index)
 
 void task_main(const struct cb_task_info *info)
 {
-    const char *only = filter(info);
+    const char *only = task_bootargs();
 
     if (!(info->features & (CB_FEATURE_SVM | CB_FEATURE_VMX)))
         task_exit(CB_EXIT_REASON_FAILED, "no virtual CPUs: %s", info->no_vcpu);

@@ -9,7 +9,6 @@
  */
 #include "race/race.h"
 
-#include <libfdt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -301,16 +300,6 @@ static bool is_complete(void)
     return complete;
 }
 
-static uint64_t argument(const struct cb_task_info *info, const char *name, uint64_t otherwise)
-{
-    const void *fdt = (const void *)CB_TASK_FDT_ADDRESS;
-    int length;
-    const char *text = fdt_check_full(fdt, info->fdt_size) == 0 ? fdt_getprop(fdt, 0, "bootargs", &length) : NULL;
-    const char *at = text && length > 0 && text[length - 1] == 0 ? strstr(text, name) : NULL;
-
-    return at ? strtoul(at + strlen(name), NULL, 0) : otherwise;
-}
-
 static void wait_for_key(const char *what)
 {
     char key;
@@ -321,9 +310,9 @@ static void wait_for_key(const char *what)
 
 void task_main(const struct cb_task_info *info)
 {
-    uint64_t count = argument(info, "ops=", 200000), before, done;
+    uint64_t count = task_number("ops=", 200000), before, done;
 
-    seed = argument(info, "seed=", 0);
+    seed = task_number("seed=", 0);
     seed = seed ? seed : random_u64();
     homes_init();
     world->cpus = info->cpu_count < CPUS ? info->cpu_count : CPUS;

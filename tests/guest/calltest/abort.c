@@ -51,7 +51,7 @@ static struct thread *begin(struct thread **handler)
 
     if (thread && test_await(&now.entered, 1))
         return thread;
-    test_fail(__FILE__, __LINE__, "the handler was not entered", "%s", "");
+    test_fail(__FILE__, __LINE__, "the handler was not entered");
     return NULL;
 }
 

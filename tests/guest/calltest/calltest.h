@@ -6,6 +6,7 @@
 #ifndef CALLTEST_H
 #define CALLTEST_H
 
+#include "check.h"
 #include "corbel.h"
 
 #include <corbel/state.h>
@@ -54,28 +55,9 @@ TESTS(TEST_DECLARE)
 
 #define STATUS(code, arg) ((uint64_t)CB_##code | (uint64_t)(arg) << 8)
 
-/* Prints what is wrong with the running test. */
-void test_fail(const char *file, int line, const char *what, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
 /* True if the status is the one that is wanted; else prints both. */
 bool test_status(const char *file, int line, const char *what, uint64_t got, uint64_t want);
 
-#define CHECK(condition)                                          \
-    do {                                                          \
-        if (!(condition)) {                                       \
-            test_fail(__FILE__, __LINE__, #condition, "%s", "");  \
-            return;                                               \
-        }                                                         \
-    } while (0)
-#define CHECK_EQUAL(value, wanted)                                                            \
-    do {                                                                                      \
-        uint64_t got_ = (value), want_ = (wanted);                                            \
-        if (got_ != want_) {                                                                  \
-            test_fail(__FILE__, __LINE__, #value, ": %#lx instead of %#lx", got_, want_);     \
-            return;                                                                           \
-        }                                                                                     \
-    } while (0)
 #define CHECK_STATUS(call, want)                                      \
     do {                                                              \
         uint64_t got_ = (call), want_ = (want);                       \

@@ -179,7 +179,7 @@ bool way_prepare(uint32_t portal)
     if (way != WAY_BUSY || server == NULL)
         return true;
     if (cb_signal(server->go) != CB_OK || cb_wait(server->occupied, 0, clock_in(PATIENCE), &bits) != CB_OK) {
-        test_fail(__FILE__, __LINE__, "nobody has occupied the handler", "%s", "");
+        test_fail(__FILE__, __LINE__, "nobody has occupied the handler");
         return false;
     }
     server->occupations++;
@@ -203,7 +203,7 @@ uint64_t way_call(uint32_t portal, struct cb_args *message)
     if (!way_prepare(portal))
         return UINT64_MAX;
     if (way == WAY_BUSY && server && server->released)
-        test_fail(__FILE__, __LINE__, "the handler is not busy any more", "%s", "");
+        test_fail(__FILE__, __LINE__, "the handler is not busy any more");
     return way_call_queued(portal, message);
 }
 

@@ -8,6 +8,7 @@
 #ifndef EXITTEST_H
 #define EXITTEST_H
 
+#include "check.h"
 #include "corbel.h"
 
 #include <corbel/state.h>
@@ -180,24 +181,6 @@ void vm_return(void);
 /* The guest has come to the end of its instructions, a HLT. */
 #define EXPECT_HLT(label) EXPECT(CB_EXIT_HLT, vm_address(label), 1)
 
-/* ---- exittest.c ---- */
-
-void test_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
-#define CHECK(condition)                                  \
-    do {                                                  \
-        if (!(condition)) {                               \
-            test_fail(__FILE__, __LINE__, "%s", #condition); \
-            return;                                       \
-        }                                                 \
-    } while (0)
-#define CHECK_EQUAL(value, wanted)                                                               \
-    do {                                                                                         \
-        uint64_t got_ = (value), want_ = (wanted);                                               \
-        if (got_ != want_) {                                                                     \
-            test_fail(__FILE__, __LINE__, "%s: %#lx instead of %#lx", #value, got_, want_);      \
-            return;                                                                              \
-        }                                                                                        \
-    } while (0)
 /* For calls that cannot fail unless the test is wrong. */
 #define MUST(call)                                                                           \
     do {                                                                                     \
