@@ -151,12 +151,8 @@ static void parse_table(u64 at)
 {
     const struct header *h = table_at(at);
 
-    if (!h)
-        return;
-    if (text_is(h->signature, "APIC"))
+    if (h && text_is(h->signature, "APIC"))
         parse_madt(h);
-    else if (text_is(h->signature, "MCFG"))
-        acpi.mcfg = at;
 }
 
 /* The root table: addresses of `width` bytes. */

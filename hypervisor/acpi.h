@@ -30,7 +30,6 @@ struct acpi {
     u32 cpus[ACPI_CPUS]; /* APIC identifiers of usable CPUs */
     struct acpi_ioapic ioapics[ACPI_IOAPICS];
     struct acpi_override overrides[ACPI_OVERRIDES];
-    u64 mcfg; /* host-physical address of the table, 0: none */
 };
 
 extern struct acpi acpi;

@@ -6,7 +6,6 @@
 #include "cpu.h"
 #include "cpu_init.h"
 #include "kpage.h"
-#include "log.h"
 #include "x86.h"
 
 #define BASE_X2APIC (1ull << 10)
@@ -42,8 +41,6 @@ enum {
 #define ICR_ASSERT 0x4000u
 #define ICR_OTHERS 0xc0000u
 
-static u64 base;
-
 static volatile u32 *reg(u32 offset)
 {
     return (volatile u32 *)(uintptr_t)(CPU_APIC + offset);
@@ -62,17 +59,12 @@ static void apic_write(u32 offset, u32 value)
         *reg(offset) = value;
 }
 
-u64 apic_base(void)
-{
-    return base;
-}
-
 u32 apic_id_max(void)
 {
     return features.x2apic ? UINT32_MAX - 1 : 254;
 }
 
-u32 apic_id(void)
+static u32 apic_id(void)
 {
     u32 id = apic_read(APIC_ID);
 
@@ -93,7 +85,8 @@ static void silence_pics(void)
 
 void apic_probe(void)
 {
-    base = rdmsr(MSR_APIC_BASE) & BASE_ADDRESS;
+    u64 base = rdmsr(MSR_APIC_BASE) & BASE_ADDRESS;
+
     bootmem_paint(base, base + PAGE_SIZE, BOOT_KERNEL);
     for (u32 i = 0; i < acpi.ioapic_count; i++) {
         u64 page = align_down(acpi.ioapics[i].base, PAGE_SIZE);

@@ -19,8 +19,6 @@ void apic_probe(void);
 /* This CPU: turns its APIC on, timer off. */
 void apic_init(void);
 
-u32 apic_id(void);
-u64 apic_base(void); /* host-physical address of the registers */
 u32 apic_id_max(void); /* highest identifier that can be addressed */
 void apic_eoi(void);
 

@@ -3,7 +3,6 @@
 
 #include "account.h"
 #include "caps.h"
-#include "ctx.h"
 #include "domain.h"
 #include "event.h"
 #include "irq.h"

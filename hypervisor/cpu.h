@@ -8,7 +8,6 @@
 
 #include <stdatomic.h>
 
-#include "layout.h"
 #include "list.h"
 #include "lock.h"
 #include "sched.h"
@@ -46,7 +45,6 @@ struct cpu {
     u64 virt_physical;       /* constant: virt_ops: per-CPU data, for assembly */
     u32 apic_id;             /* constant */
     u32 online;
-    struct cpu *self;        /* constant: address valid on all CPUs */
     struct sched *sched;     /* running; NULL: none */
     u64 sched_since;         /* TSC when `sched` was last charged */
     u64 armed;               /* deadline in the hardware timer, UINT64_MAX: none */

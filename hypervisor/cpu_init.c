@@ -88,7 +88,6 @@ static void probe(struct features *f)
     f->x2apic = BIT(leaf1.ecx, 21);
     f->tsc_deadline = BIT(leaf1.ecx, 24);
     f->xsave = BIT(leaf1.ecx, 26);
-    f->xsaveopt = f->xsave && leaf0.eax >= 0xd && BIT(cpuid(0xd, 1).eax, 0);
     f->fsgsbase = BIT(leaf7.ebx, 0);
     f->smep = BIT(leaf7.ebx, 7);
     f->smap = BIT(leaf7.ebx, 20);
@@ -115,10 +114,9 @@ static bool probe_again(void)
 
     probe(&f);
     return f.pcid >= features.pcid && f.x2apic >= features.x2apic && f.tsc_deadline >= features.tsc_deadline &&
-           f.xsave >= features.xsave && f.xsaveopt >= features.xsaveopt && f.fsgsbase >= features.fsgsbase &&
-           f.smep >= features.smep && f.smap >= features.smap && f.umip >= features.umip &&
-           f.pages_1g >= features.pages_1g && f.physical_bits >= features.physical_bits && f.amd == features.amd &&
-           f.intel == features.intel;
+           f.xsave >= features.xsave && f.fsgsbase >= features.fsgsbase && f.smep >= features.smep &&
+           f.smap >= features.smap && f.umip >= features.umip && f.pages_1g >= features.pages_1g &&
+           f.physical_bits >= features.physical_bits && f.amd == features.amd && f.intel == features.intel;
 }
 
 /* ---- Descriptor tables ---- */

@@ -4,7 +4,6 @@
 #define CPU_INIT_H
 
 #include "cpu.h"
-#include "layout.h"
 #include "types.h"
 #include "x86.h"
 
@@ -17,7 +16,7 @@ _Static_assert(sizeof(struct gate) == 16, "APM 2, 4.8.4");
 extern struct gate cpu_idt[]; /* all CPUs'; a page of its own */
 
 struct features {
-    bool pcid, fsgsbase, smep, smap, umip, xsave, xsaveopt;
+    bool pcid, fsgsbase, smep, smap, umip, xsave;
     bool x2apic, tsc_deadline, pages_1g;
     bool amd, intel;
     u32 physical_bits;

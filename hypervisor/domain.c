@@ -13,7 +13,6 @@
 #include "pte.h"
 #include "trap.h"
 #include "virt.h"
-#include "x86.h"
 
 _Static_assert(sizeof(struct space_cpu) * CPUS_MAX <= PAGE_SIZE, "one page for all CPUs");
 ASSERT_OFFSET(struct space_cpu, words.kernel, SPACE_CPU_CR3);

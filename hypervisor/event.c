@@ -15,7 +15,6 @@
 #include "ctx.h"
 #include "irq.h"
 #include "log.h"
-#include "reap.h"
 #include "timer.h"
 #include "vcpu.h"
 #include "x86.h"

@@ -14,22 +14,14 @@
 #define XCR0_AVX512 0xe0u
 #define XCR0_KNOWN (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
 
-#define FXSAVE_SIZE 512u
 #define FXSAVE_FCW 0
 #define FXSAVE_MXCSR 24
 #define FCW_INIT 0x37fu
 #define MXCSR_INIT 0x1f80u
 
-u32 fpu_size = FXSAVE_SIZE;
 u64 fpu_features;
 
 static _Alignas(64) u8 fpu_fresh[PAGE_SIZE]; /* a fresh state */
-
-/* Bytes that the enabled components take. */
-static u32 xsave_size(void)
-{
-    return cpuid(0xd, 0).ebx;
-}
 
 /* The most of what is there that fits into a page. */
 static void xsave_choose(void)
@@ -40,11 +32,10 @@ static void xsave_choose(void)
     if ((fpu_features & XCR0_AVX512) != XCR0_AVX512 || !(fpu_features & XCR0_AVX))
         fpu_features &= ~(u64)XCR0_AVX512;
     xsetbv(fpu_features);
-    if (xsave_size() > PAGE_SIZE) {
+    if (cpuid(0xd, 0).ebx > PAGE_SIZE) { /* bytes that the enabled components take */
         fpu_features &= XCR0_X87 | XCR0_SSE | XCR0_AVX;
         xsetbv(fpu_features);
     }
-    fpu_size = xsave_size();
 }
 
 void fpu_cpu_init(void)

@@ -17,7 +17,6 @@
 struct ctx;
 
 void fpu_cpu_init(void);          /* CR0, CR4.OSXSAVE, XCR0 */
-extern u32 fpu_size;              /* bytes of state, at most one page */
 extern u64 fpu_features;          /* XCR0 */
 void fpu_init_state(u8 *area);    /* a fresh state */
 void fpu_take(struct ctx *c);     /* c's state into the registers; clears CR0.TS */

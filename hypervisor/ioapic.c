@@ -7,7 +7,6 @@
 #include "cpu.h"
 #include "kpage.h"
 #include "lock.h"
-#include "log.h"
 #include "pte.h"
 
 #define REG_VERSION 0x01u

@@ -246,7 +246,6 @@ void kpage_cpu(u32 id)
 
     c->id = id;
     c->idle_here = id | (u64)CTX_IDLE << 32;
-    c->self = c;
     c->pml4 = physical(pml4);
     c->kernel_pdpt = physical(pdpt);
     c->armed = UINT64_MAX;

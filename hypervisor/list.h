@@ -19,22 +19,17 @@ static inline bool list_empty(const struct list *l)
     return l->next == l;
 }
 
-static inline void list_insert_before(struct list *at, struct list *node)
-{
-    node->next = at;
-    node->prev = at->prev;
-    at->prev->next = node;
-    at->prev = node;
-}
-
 static inline void list_append(struct list *head, struct list *node)
 {
-    list_insert_before(head, node);
+    node->next = head;
+    node->prev = head->prev;
+    head->prev->next = node;
+    head->prev = node;
 }
 
 static inline void list_prepend(struct list *head, struct list *node)
 {
-    list_insert_before(head->next, node);
+    list_append(head->next, node); /* any node can be seen as the head */
 }
 
 static inline void list_remove(struct list *node)

@@ -3,7 +3,6 @@
 #include <corbel/utcb.h>
 
 #include "call.h"
-#include "ctx.h"
 #include "event.h"
 #include "irq.h"
 #include "log.h"

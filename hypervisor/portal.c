@@ -6,7 +6,6 @@
 
 #include "account.h"
 #include "call.h"
-#include "domain.h"
 #include "offsets.h"
 #include "reap.h"
 #include "thread.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Scheduling contexts as objects: creation, binding, death. */
-#include <corbel/call.h>
 
 #include "account.h"
 #include "call.h"

@@ -3,7 +3,6 @@
 #ifndef SVM_H
 #define SVM_H
 
-#include "regs.h"
 #include "shadow.h"
 #include "types.h"
 #include "vcpu.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "thread.h"
 
-#include <corbel/utcb.h>
 
 #include "account.h"
 #include "call.h"
@@ -9,7 +8,6 @@
 #include "derive.h"
 #include "domain.h"
 #include "fpu.h"
-#include "log.h"
 #include "portal.h"
 #include "reap.h"
 #include "space.h"

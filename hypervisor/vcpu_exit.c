@@ -4,7 +4,6 @@
  * vCPU: ipc.c can send any call and any exit, and take any reply. Where nothing is out of the ordinary, this file and
  * entry.S do the same without a copy of the handler's registers, and without a look at what cannot have changed.
  */
-#include <corbel/call.h>
 #include <corbel/utcb.h>
 
 #include "cpu.h"
@@ -15,7 +14,6 @@
 #include "trap.h"
 #include "vcpu_enter.h"
 #include "virt.h"
-#include "x86.h"
 
 static const char *exit_name(unsigned class)
 {

@@ -7,7 +7,6 @@
 #include "cpu.h"
 #include "cpu_init.h"
 #include "log.h"
-#include "regs.h"
 #include "types.h"
 #include "vcpu.h"
 #include "vmcs.h"

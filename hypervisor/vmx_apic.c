@@ -9,7 +9,6 @@
 #include "account.h"
 #include "domain.h"
 #include "pte.h"
-#include "virt.h"
 #include "vmx.h"
 
 #define WORDS 4u         /* of the page, from one register to the next */

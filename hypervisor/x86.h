@@ -15,8 +15,6 @@
 #define CR0_CD (1ull << 30)
 #define CR0_PG (1ull << 31)
 
-#define CR3_NOFLUSH (1ull << 63) /* with CR4.PCIDE: keep the PCID's translations */
-
 #define CR4_DE (1ull << 3)
 #define CR4_PSE (1ull << 4)
 #define CR4_PAE (1ull << 5)
@@ -174,11 +172,6 @@ static inline u8 inb(u16 port)
 static inline void outb(u16 port, u8 v)
 {
     __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static inline void outl(u16 port, u32 v)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
 }
 
 static inline void cpu_pause(void)

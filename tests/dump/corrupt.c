@@ -119,7 +119,7 @@ static u64 *translation(void)
     X(queue, "cpus", struct cpu *, cpu_view(), v->runqueue.queue[7].next = v->runqueue.queue[8].next)               \
     X(timers, "cpus", struct cpu *, cpu_view(), v->timers.first = NULL)                                             \
     X(timer, "cpus", struct cpu *, cpu_view()->timers.root ? cpu_view() : NULL, AT(v->timers.root)->queued = 0)     \
-    X(ports, "cpus", struct cpu *, cpu_view(), v->io_vcpu = (struct vcpu *)(void *)v->self)                           \
+    X(ports, "cpus", struct cpu *, cpu_view(), v->io_vcpu = (struct vcpu *)dump_kernel(v))                          \
     X(grace, "cpus", struct cpu *, cpu_view(), v->grace_seen += 1000)
 
 #define CORRUPTION(name, area, type, victim, damage)  \
