@@ -26,7 +26,6 @@ HYPERVISOR_SRC := \
 	hypervisor/bootmem.c \
 	hypervisor/call.c \
 	hypervisor/caps.c \
-	hypervisor/counters.c \
 	hypervisor/cpu_init.c \
 	hypervisor/ctx.c \
 	hypervisor/derive.c \
@@ -37,7 +36,6 @@ HYPERVISOR_SRC := \
 	hypervisor/entry_roots.S \
 	hypervisor/entry_trap.S \
 	hypervisor/event.c \
-	hypervisor/exception.c \
 	hypervisor/exit.c \
 	hypervisor/flaws.c \
 	hypervisor/font.c \
@@ -51,7 +49,6 @@ HYPERVISOR_SRC := \
 	hypervisor/kpage.c \
 	hypervisor/kstring.c \
 	hypervisor/log.c \
-	hypervisor/logcall.c \
 	hypervisor/main.c \
 	hypervisor/memory.c \
 	hypervisor/mitigations.c \

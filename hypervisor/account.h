@@ -56,9 +56,6 @@ struct account *account_top(u64 base, u64 pages);
 /* The first capability of `a` is going: a top account's stays as a tombstone (true). */
 bool account_bury(struct account *a, struct slot *root);
 
-struct regs;
-status_t account_create(struct regs *r);
-
 /*
  * A dead account after its grace period: one bounded step of giving back what it was made of. DONE: the account is
  * no more. GRACE: it needs another grace period. MORE: call again.

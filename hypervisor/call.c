@@ -5,7 +5,6 @@
 #include "caps.h"
 #include "domain.h"
 #include "event.h"
-#include "irq.h"
 #include "portal.h"
 #include "reap.h"
 #include "sched.h"
@@ -89,55 +88,18 @@ void call_install(struct slot *dst, struct object *obj, u64 badge)
     dst->badge = badge;
 }
 
-static status_t call_null(struct regs *r)
+status_t call_null(struct regs *r)
 {
     return CALL_FLAGS(r) ? FAULT(BAD_PARAM, 0) : CB_OK;
 }
 
-static status_t call_yield(struct regs *r)
+status_t call_yield(struct regs *r)
 {
     if (CALL_FLAGS(r))
         return FAULT(BAD_PARAM, 0);
     sched_yield();
     return CB_OK;
 }
-
-/* The handler of each call of the table; a call without one does not compile. */
-#define HANDLER_null call_null
-#define HANDLER_call ipc_call
-#define HANDLER_reply ipc_reply
-#define HANDLER_signal event_do_signal
-#define HANDLER_wait event_wait
-#define HANDLER_yield call_yield
-#define HANDLER_account_create account_create
-#define HANDLER_domain_create domain_create
-#define HANDLER_thread_create thread_create
-#define HANDLER_vcpu_create vcpu_create
-#define HANDLER_sched_create sched_create
-#define HANDLER_portal_create portal_create
-#define HANDLER_event_create event_create
-#define HANDLER_ram_split ram_split
-#define HANDLER_frame_create frame_create
-#define HANDLER_map map
-#define HANDLER_derive derive
-#define HANDLER_revoke revoke
-#define HANDLER_destroy destroy
-#define HANDLER_identify identify
-#define HANDLER_counters counters
-#define HANDLER_sched_bind sched_bind
-#define HANDLER_thread_set thread_set
-#define HANDLER_recall recall
-#define HANDLER_vcpu_exit vcpu_exit
-#define HANDLER_event_bind event_bind
-#define HANDLER_irq_bind irq_bind
-#define HANDLER_irq_ack irq_ack
-#define HANDLER_ioport_grant ioport_grant
-#define HANDLER_log_read log_do_read
-#define HANDLER_log_bind log_do_bind
-#define HANDLER_halt vcpu_do_halt
-#define HANDLER_timer vcpu_do_timer
-#define HANDLER_upcall vcpu_do_upcall
-#define HANDLER_tlb_flush vcpu_do_tlb_flush
 
 /*
  * Comparisons (the Makefile forbids tables of jumps), not a table of functions: an indirect branch could be led astray

@@ -42,24 +42,32 @@ static inline MUST_CHECK status_t call_lookup(u32 sel, enum cb_type type, u32 ri
     return status;
 }
 
+/* The same for the capability that the call is made on; BAD_PARAM if the call has flags, of which it knows none. */
+static inline MUST_CHECK status_t call_target(const struct regs *r, enum cb_type type, u32 rights, u64 *word)
+{
+    status_t status = call_lookup(CALL_SEL(r), type, rights, 0, word);
+
+    return !status && CALL_FLAGS(r) ? FAULT(BAD_PARAM, 0) : status;
+}
+
 /* The slot itself (direct map), for calls that derive from it. tree_lock held. OK, BAD_CAP, BAD_RIGHT. */
 status_t call_slot(u32 sel, enum cb_type type, u32 rights, unsigned arg, struct slot **slot) MUST_CHECK;
 
 /*
- * For calls without flags that change capabilities or objects: refuses flags, and makes the call with tree_lock
- * held.
+ * Defines the handler of a call without flags that changes capabilities or objects: name_locked(), with tree_lock held.
  */
-static ALWAYS_INLINE MUST_CHECK status_t call_locked(struct regs *r, status_t (*call)(struct regs *))
-{
-    status_t status;
-
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
-    lock_take(&tree_lock);
-    status = call(r);
-    lock_drop(&tree_lock);
-    return status;
-}
+#define CALL_LOCKED(name)                        \
+    status_t name(struct regs *r)                \
+    {                                            \
+        status_t status;                         \
+                                                 \
+        if (CALL_FLAGS(r))                       \
+            return FAULT(BAD_PARAM, 0);          \
+        lock_take(&tree_lock);                   \
+        status = name##_locked(r);               \
+        lock_drop(&tree_lock);                   \
+        return status;                           \
+    }
 
 /* The account that `sel` names, able to pay for another object. tree_lock held. */
 status_t call_account(u32 sel, struct account **a) MUST_CHECK;
@@ -78,6 +86,46 @@ static inline struct domain *cpu_domain(void)
 {
     return cpu.home->domain;
 }
+
+/* The handler of each call of the table; a call without one does not compile. */
+#define HANDLER_null call_null
+#define HANDLER_call ipc_call
+#define HANDLER_reply ipc_reply
+#define HANDLER_signal event_do_signal
+#define HANDLER_wait event_wait
+#define HANDLER_yield call_yield
+#define HANDLER_account_create account_create
+#define HANDLER_domain_create domain_create
+#define HANDLER_thread_create thread_create
+#define HANDLER_vcpu_create vcpu_create
+#define HANDLER_sched_create sched_create
+#define HANDLER_portal_create portal_create
+#define HANDLER_event_create event_create
+#define HANDLER_ram_split ram_split
+#define HANDLER_frame_create frame_create
+#define HANDLER_map map
+#define HANDLER_derive derive
+#define HANDLER_revoke revoke
+#define HANDLER_destroy destroy
+#define HANDLER_identify identify
+#define HANDLER_counters counters
+#define HANDLER_sched_bind sched_bind
+#define HANDLER_thread_set thread_set
+#define HANDLER_recall recall
+#define HANDLER_vcpu_exit vcpu_exit
+#define HANDLER_event_bind event_bind
+#define HANDLER_irq_bind irq_bind
+#define HANDLER_irq_ack irq_ack
+#define HANDLER_ioport_grant ioport_grant
+#define HANDLER_log_read log_read
+#define HANDLER_log_bind log_bind
+#define HANDLER_halt vcpu_do_halt
+#define HANDLER_timer vcpu_do_timer
+#define HANDLER_upcall vcpu_do_upcall
+#define HANDLER_tlb_flush vcpu_do_tlb_flush
+#define CALL_DECLARE(number, name, type, right) status_t HANDLER_##name(struct regs *r);
+CB_CALLS(CALL_DECLARE)
+#undef CALL_DECLARE
 
 /* Makes the call that the registers name. */
 status_t call_make(struct regs *r) MUST_CHECK;

@@ -3,7 +3,6 @@
 
 #include "call.h"
 #include "domain.h"
-#include "irq.h"
 #include "slot.h"
 
 static status_t derive_check_event(const struct slot *src, u64 badge, u64 arg2)

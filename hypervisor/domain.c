@@ -6,7 +6,7 @@
 #include "caps.h"
 #include "cpu_init.h"
 #include "ctx.h"
-#include "irq.h"
+#include "io.h"
 #include "kpage.h"
 #include "mitigations.h"
 #include "offsets.h"

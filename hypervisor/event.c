@@ -93,12 +93,10 @@ static u64 signal_badge(u32 sel, u64 word)
 static NOINLINE status_t signal_slow(struct regs *r)
 {
     u64 badge, word;
-    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_EVENT, CB_RIGHT_SIGNAL, 0, &word);
+    status_t status = call_target(r, CB_TYPE_EVENT, CB_RIGHT_SIGNAL, &word);
 
     if (status)
         return status;
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
     badge = signal_badge(CALL_SEL(r), word);
     if (!badge)
         return FAULT(BAD_CAP, 0);
@@ -250,10 +248,7 @@ static status_t event_create_locked(struct regs *r)
     return CB_OK;
 }
 
-status_t event_create(struct regs *r)
-{
-    return call_locked(r, event_create_locked);
-}
+CALL_LOCKED(event_create)
 
 static status_t event_bind_locked(struct regs *r)
 {
@@ -287,7 +282,4 @@ static status_t event_bind_locked(struct regs *r)
     return CB_OK;
 }
 
-status_t event_bind(struct regs *r)
-{
-    return call_locked(r, event_bind_locked);
-}
+CALL_LOCKED(event_bind)

@@ -13,7 +13,6 @@
 #include "types.h"
 
 struct ctx;
-struct regs;
 
 struct event {
     struct object obj;
@@ -44,10 +43,5 @@ void event_leave(struct ctx *waiter);
 void event_unbind(struct event *e);
 
 void event_kill(struct event *e); /* tree_lock held */
-
-status_t event_create(struct regs *r);
-status_t event_wait(struct regs *r);
-status_t event_do_signal(struct regs *r); /* the call `signal` */
-status_t event_bind(struct regs *r);
 
 #endif

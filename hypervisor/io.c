@@ -10,18 +10,19 @@
  * too little at worst: the access leaves the guest, and the map is copied again. That a map is written by its own CPU
  * alone is what VT-x wants (SDM 3C, 25.11.4: nobody is in a guest who uses it); and AMD-V wants it to be in one piece.
  */
+#include "io.h"
+
 #include "account.h"
 #include "bootmem.h"
 #include "call.h"
 #include "cpu.h"
 #include "cpu_init.h"
 #include "domain.h"
-#include "irq.h"
 #include "kpage.h"
+#include "kstring.h"
 #include "space.h"
 #include "vcpu.h"
 #include "virt.h"
-#include "kstring.h"
 
 #define PORTS 0x10000u
 #define PORTS_PER_PAGE (PORTS / 2)
@@ -79,12 +80,10 @@ static status_t grant(u32 sel, u32 first, u32 count)
 status_t ioport_grant(struct regs *r)
 {
     u64 word;
-    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_IOPORT, CB_RIGHT_CONTROL, 0, &word);
+    status_t status = call_target(r, CB_TYPE_IOPORT, CB_RIGHT_CONTROL, &word);
 
     if (status)
         return status;
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
     if (HIGH(r->rsi))
         return FAULT(BAD_PARAM, 1);
     if (r->rdx >= PORTS)

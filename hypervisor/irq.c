@@ -63,12 +63,10 @@ static status_t bind(u32 gsi, u32 event, u32 flags)
 status_t irq_bind(struct regs *r)
 {
     u64 word;
-    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_IRQ, CB_RIGHT_CONTROL, 0, &word);
+    status_t status = call_target(r, CB_TYPE_IRQ, CB_RIGHT_CONTROL, &word);
 
     if (status)
         return status;
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
     if (HIGH(r->rsi) || !ioapic_has(LOW(r->rsi)))
         return FAULT(BAD_PARAM, 1);
     if (HIGH(r->rdx))
@@ -107,12 +105,10 @@ static void line_ack(u32 gsi)
 status_t irq_ack(struct regs *r)
 {
     u64 word;
-    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_IRQ, CB_RIGHT_CONTROL, 0, &word);
+    status_t status = call_target(r, CB_TYPE_IRQ, CB_RIGHT_CONTROL, &word);
 
     if (status)
         return status;
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
     if (HIGH(r->rsi) || !ioapic_has(LOW(r->rsi)))
         return FAULT(BAD_PARAM, 1);
     line_ack(LOW(r->rsi));

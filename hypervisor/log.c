@@ -3,7 +3,10 @@
 
 #include <stdarg.h>
 
+#include <corbel/utcb.h>
+
 #include "apic.h"
+#include "call.h"
 #include "cpu.h"
 #include "event.h"
 #include "lock.h"
@@ -15,6 +18,7 @@
 #define LOG_SIZE 65536u
 #define LINE_MAX 256u
 #define PANIC_MAX 1024u
+#define READ_MAX (CB_UTCB_WORDS * 8)
 
 static struct lock lock; /* ring, end, and the devices */
 static char ring[LOG_SIZE];
@@ -106,6 +110,11 @@ static void show(const char *text, u32 bytes)
     screen_write(text, bytes);
 }
 
+static bool has_event(void)
+{
+    return atomic_load_explicit(&log_event, memory_order_relaxed) != NULL;
+}
+
 static void append(const char *text, u32 bytes)
 {
     for (u32 i = 0; i < bytes; i++)
@@ -125,7 +134,7 @@ void log_printf(const char *format, ...)
 
     lock_take(&lock);
     append(line, o.used);
-    if (!log_has_event())
+    if (!has_event())
         show(line, o.used);
     lock_drop(&lock);
     if (cpu_count)
@@ -140,7 +149,8 @@ void log_show(void)
     lock_drop(&lock);
 }
 
-u32 log_copy(u64 *position, char *to, u32 bytes)
+/* Copies up to `bytes` from byte `position` of the log's history on; moves `*position` past what is returned. */
+static u32 copy(u64 *position, char *to, u32 bytes)
 {
     u32 n = 0;
 
@@ -157,18 +167,6 @@ u32 log_copy(u64 *position, char *to, u32 bytes)
 
 /* ---- Who is told ---- */
 
-bool log_has_event(void)
-{
-    return atomic_load_explicit(&log_event, memory_order_relaxed) != NULL;
-}
-
-void log_set_event(struct event *e, u64 badge)
-{
-    log_badge = badge;
-    /* Pairs with log_flush(): the badge belongs to the event. */
-    atomic_store_explicit(&log_event, e, memory_order_release);
-}
-
 void log_event_kill(struct event *e)
 {
     if (atomic_load_explicit(&log_event, memory_order_relaxed) == e)
@@ -181,6 +179,54 @@ void log_flush(void)
 
     if (e)
         event_signal(e, log_badge);
+}
+
+/* ---- Calls ---- */
+
+status_t log_read(struct regs *r)
+{
+    u64 word, position = r->rsi;
+    status_t status = call_target(r, CB_TYPE_LOG, CB_RIGHT_READ, &word);
+
+    if (status)
+        return status;
+    r->rdx = copy(&position, (char *)cpu.current->utcb->words, READ_MAX);
+    r->rsi = position;
+    return CB_OK;
+}
+
+static status_t bind(u32 sel)
+{
+    struct event *e;
+    struct slot *s;
+    status_t status = call_slot(sel, CB_TYPE_EVENT, CB_RIGHT_SIGNAL, 1, &s);
+
+    if (status)
+        return status;
+    if (has_event())
+        return FAULT(BUSY, 0);
+    e = slot_word_object(slot_word(s));
+    if (e->obj.dying)
+        return FAULT(DYING, 1);
+    log_badge = s->badge;
+    /* Pairs with log_flush(): the badge belongs to the event. */
+    atomic_store_explicit(&log_event, e, memory_order_release);
+    return CB_OK;
+}
+
+status_t log_bind(struct regs *r)
+{
+    u64 word;
+    status_t status = call_target(r, CB_TYPE_LOG, CB_RIGHT_CONTROL, &word);
+
+    if (status)
+        return status;
+    if (HIGH(r->rsi))
+        return FAULT(BAD_PARAM, 1);
+    lock_take(&tree_lock);
+    status = bind(LOW(r->rsi));
+    lock_drop(&tree_lock);
+    return status;
 }
 
 /* ---- Panic ---- */

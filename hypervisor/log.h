@@ -15,13 +15,8 @@ void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same into a buffer, cut to fit and terminated. */
 void log_format(char *out, u32 bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Copies up to `bytes` from byte `position` of the log's history on; moves `*position` past what is returned. */
-u32 log_copy(u64 *position, char *out, u32 bytes);
-
-/* Who is told of new lines; NULL: nobody, back to serial line and screen. tree_lock held. */
-void log_set_event(struct event *e, u64 badge);
-bool log_has_event(void);
-void log_event_kill(struct event *e); /* tree_lock held */
+/* tree_lock held: if it is told of new lines, nobody is any more: back to serial line and screen. */
+void log_event_kill(struct event *e);
 
 /* On the way out of the kernel with HAZARD_LOG: the log has grown, signals the bound event. */
 void log_flush(void);

@@ -3,7 +3,6 @@
 #include "account.h"
 #include "call.h"
 #include "domain.h"
-#include "irq.h"
 #include "reap.h"
 #include "slot.h"
 #include "space.h"

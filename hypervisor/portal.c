@@ -57,10 +57,7 @@ static status_t portal_create_locked(struct regs *r)
     return CB_OK;
 }
 
-status_t portal_create(struct regs *r)
-{
-    return call_locked(r, portal_create_locked);
-}
+CALL_LOCKED(portal_create)
 
 bool portal_kill(struct portal *p)
 {

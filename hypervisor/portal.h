@@ -31,13 +31,8 @@ static inline struct thread *portal_handler(const struct portal *p)
     return t == &thread_none ? NULL : t;
 }
 
-status_t portal_create(struct regs *r);
 bool portal_kill(struct portal *p);   /* one step; true when done. tree_lock held */
 void portal_orphan(struct portal *p); /* its handler dies, and so it does: tree_lock held */
-
-/* The calls `call` and `reply` (ipc.c). */
-status_t ipc_call(struct regs *r);
-status_t ipc_reply(struct regs *r);
 
 /*
  * remote.c: gives `h` the registers with which it begins to handle a message that came through `p`; copies what of a

@@ -16,7 +16,6 @@
 #include "types.h"
 
 struct ctx;
-struct regs;
 struct slot;
 
 /*
@@ -73,10 +72,6 @@ status_t grace_wait(u64 epoch) MUST_CHECK;
 
 /* ctx_kill(): `c`, in state CTX_GRACE, waits no more. */
 void grace_leave(struct ctx *c);
-
-/* The calls. */
-status_t revoke(struct regs *r);
-status_t destroy(struct regs *r);
 
 /*
  * Internal results of a call handler: make the same call again, once the kernel has been left (the caller is still

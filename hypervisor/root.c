@@ -16,7 +16,6 @@
 #include "cpu_init.h"
 #include "domain.h"
 #include "elf.h"
-#include "irq.h"
 #include "kpage.h"
 #include "log.h"
 #include "slot.h"

@@ -75,6 +75,10 @@ void sched_pick(void);
 /* Timers that have expired by `now` take effect. */
 void sched_timers(u64 now);
 
+/* schedcall.c, tree_lock held. Budget and period are in microseconds, all is checked. NULL: exhausted. */
+struct sched *sched_alloc(struct account *account, u32 cpu_id, u32 priority, u64 budget, u64 period);
+bool sched_kill(struct sched *s); /* one step; true when done */
+
 /* TSC ticks that it has run, up to now. Any CPU. */
 u64 sched_consumed(const struct sched *s);
 

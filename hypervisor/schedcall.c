@@ -77,10 +77,7 @@ static status_t sched_create_locked(struct regs *r)
     return CB_OK;
 }
 
-status_t sched_create(struct regs *r)
-{
-    return call_locked(r, sched_create_locked);
-}
+CALL_LOCKED(sched_create)
 
 static status_t sched_bind_locked(struct regs *r)
 {
@@ -116,10 +113,7 @@ static status_t sched_bind_locked(struct regs *r)
     return CB_OK;
 }
 
-status_t sched_bind(struct regs *r)
-{
-    return call_locked(r, sched_bind_locked);
-}
+CALL_LOCKED(sched_bind)
 
 bool sched_kill(struct sched *s)
 {

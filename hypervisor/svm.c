@@ -9,7 +9,7 @@
 #include "cpu.h"
 #include "cpu_init.h"
 #include "domain.h"
-#include "irq.h"
+#include "io.h"
 #include "kstring.h"
 #include "virt.h"
 #include "x86.h"

@@ -6,7 +6,7 @@
 #include "cpu_init.h"
 #include "domain.h"
 #include "fpu.h"
-#include "irq.h"
+#include "io.h"
 #include "offsets.h"
 #include "shadow.h"
 #include "svm.h"

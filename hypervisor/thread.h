@@ -46,14 +46,4 @@ void thread_free(struct thread *t);
 NORETURN void thread_resume(struct ctx *c);
 void thread_load_bases(const struct thread *t); /* FS and GS base, for user mode */
 
-status_t thread_create(struct regs *r);
-status_t thread_set(struct regs *r);
-status_t recall(struct regs *r);
-/* A scheduling context, budget and period in microseconds, all checked. NULL: exhausted. tree_lock held. */
-struct sched *sched_alloc(struct account *account, u32 cpu_id, u32 priority, u64 budget, u64 period);
-
-status_t sched_create(struct regs *r);
-status_t sched_bind(struct regs *r);
-bool sched_kill(struct sched *s); /* one step; true when done. tree_lock held */
-
 #endif

@@ -9,6 +9,7 @@
 #include "cpu_init.h"
 #include "event.h"
 #include "fpu.h"
+#include "io.h"
 #include "irq.h"
 #include "log.h"
 #include "mitigations.h"

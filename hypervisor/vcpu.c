@@ -8,7 +8,7 @@
 #include "domain.h"
 #include "event.h"
 #include "fpu.h"
-#include "irq.h"
+#include "io.h"
 #include "mitigations.h"
 #include "portal.h"
 #include "reap.h"
@@ -152,12 +152,10 @@ static status_t vcpu_create_locked(struct regs *r)
 status_t vcpu_create(struct regs *r)
 {
     u64 word;
-    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_ACCOUNT, CB_RIGHT_PAY, 0, &word);
+    status_t status = call_target(r, CB_TYPE_ACCOUNT, CB_RIGHT_PAY, &word);
 
     if (status)
         return status;
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
     if (!virt)
         return FAULT(UNSUPPORTED, 0);
     lock_take(&tree_lock);
@@ -200,10 +198,7 @@ static status_t vcpu_exit_locked(struct regs *r)
     return CB_OK;
 }
 
-status_t vcpu_exit(struct regs *r)
-{
-    return call_locked(r, vcpu_exit_locked);
-}
+CALL_LOCKED(vcpu_exit)
 
 bool vcpu_kill(struct vcpu *v)
 {

@@ -17,10 +17,7 @@
 #include "slot.h"
 #include "tlb.h"
 
-struct event;
-struct regs;
 struct shadow;
-
 
 /* vcpu->mode: what others must do to be noticed. */
 enum vcpu_mode {
@@ -167,12 +164,5 @@ void vcpu_forget(struct vcpu *v);
  */
 bool vcpu_kill(struct vcpu *v);
 void vcpu_free(struct vcpu *v);
-
-status_t vcpu_create(struct regs *r);
-status_t vcpu_exit(struct regs *r);
-status_t vcpu_do_halt(struct regs *r);
-status_t vcpu_do_timer(struct regs *r);
-status_t vcpu_do_upcall(struct regs *r);
-status_t vcpu_do_tlb_flush(struct regs *r);
 
 #endif

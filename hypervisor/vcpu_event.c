@@ -254,11 +254,9 @@ status_t vcpu_do_tlb_flush(struct regs *r)
 
     if (!caller())
         return FAULT(BAD_CALL, 0);
-    status = call_lookup(CALL_SEL(r), CB_TYPE_DOMAIN, CB_RIGHT_FLUSH, 0, &word);
+    status = call_target(r, CB_TYPE_DOMAIN, CB_RIGHT_FLUSH, &word);
     if (status)
         return status;
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
     d = slot_word_object(word);
     left = flush_begin(d, r->rsi & FLUSH_MASK, &clock);
     while (left) {

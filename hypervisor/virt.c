@@ -4,7 +4,7 @@
 #include <corbel/boot.h>
 
 #include "cpu.h"
-#include "irq.h"
+#include "io.h"
 #include "kpage.h"
 #include "kstring.h"
 #include "layout.h"

@@ -2,7 +2,7 @@
 /* VT-x: what the exits mean. SDM 3C, chapter 28. */
 #include <corbel/state.h>
 
-#include "irq.h"
+#include "io.h"
 #include "virt.h"
 #include "vmx.h"
 #include "x86.h"

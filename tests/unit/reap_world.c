@@ -7,6 +7,7 @@
 #include "call.h"
 #include "cpu_init.h"
 #include "event.h"
+#include "io.h"
 #include "irq.h"
 #include "kpage.h"
 #include "mitigations.h"

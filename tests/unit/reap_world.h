@@ -8,6 +8,7 @@
 #define REAP_WORLD_H
 
 #include "fake.h"
+#include "regs.h"
 #include "slot.h"
 
 /* Selectors of the world's domain. Those from WORLD_FREE on may be used; their slots cost nothing more. */

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "call.h"
-#include "irq.h"
 #include "random.h"
 #include "reap.h"
 #include "reap_world.h"
