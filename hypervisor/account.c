@@ -32,6 +32,8 @@ void *account_page(struct account *a)
 
 void account_page_free(struct account *a, void *page)
 {
+    if (!page)
+        return;
     *(void **)page = a->top->free_pages;
     a->top->free_pages = page;
     a->used--;

@@ -43,7 +43,7 @@ struct slot;
 
 /* A zeroed page or block; NULL: exhausted. Counted against the account's quota. */
 void *account_page(struct account *a);
-void account_page_free(struct account *a, void *page);
+void account_page_free(struct account *a, void *page); /* NULL: nothing */
 void *account_object(struct account *a, u64 size, enum cb_type type); /* struct object filled in, root NULL */
 void account_object_free(struct object *obj);
 

@@ -59,6 +59,16 @@ status_t call_account(u32 sel, struct account **a)
     return (*a)->obj.dying ? FAULT(DYING, 0) : slot_derivable((*a)->obj.root, 0);
 }
 
+status_t call_context(u32 sel, unsigned arg, struct ctx **c)
+{
+    u64 word;
+    status_t status = call_lookup(sel, CB_TYPE_NULL, CB_RIGHT_CONTROL, arg, &word);
+    enum cb_type type = slot_word_type(word);
+
+    *c = slot_word_object(word);
+    return type == CB_TYPE_THREAD || type == CB_TYPE_VCPU ? status : FAULT(BAD_CAP, arg);
+}
+
 status_t call_destination(u64 value, unsigned arg, struct slot **dst)
 {
     if (HIGH(value))

@@ -72,6 +72,9 @@ status_t call_slot(u32 sel, enum cb_type type, u32 rights, unsigned arg, struct 
 /* The account that `sel` names, able to pay for another object. tree_lock held. */
 status_t call_account(u32 sel, struct account **a) MUST_CHECK;
 
+/* The thread or vCPU that `sel` names, argument `arg`, for right CONTROL. */
+status_t call_context(u32 sel, unsigned arg, struct ctx **c) MUST_CHECK;
+
 /*
  * Reserves the slot that a create call fills: argument `arg` = selector in the caller's domain (upper half must be
  * 0). tree_lock held.

@@ -18,11 +18,6 @@ static _Alignas(4096) u64 zero_table[PTE_ENTRIES];
 #define CAPS_READ (PTE_P | PTE_A | PTE_NX)
 #define CAPS_TABLE (PTE_P | PTE_A)
 
-static u64 image_physical(const void *p)
-{
-    return (u64)(uintptr_t)p - KERNEL_BASE;
-}
-
 void caps_boot(void)
 {
     for (unsigned i = 0; i < PTE_ENTRIES; i++)
@@ -35,8 +30,7 @@ u64 *caps_alloc(struct account *a)
     u64 *pd = account_page(a);
 
     if (!pdpt || !pd) {
-        if (pdpt)
-            account_page_free(a, pdpt);
+        account_page_free(a, pdpt);
         return NULL;
     }
     pdpt[0] = physical(pd) | CAPS_TABLE;

@@ -15,7 +15,7 @@
 
 #define SYSCALL_LENGTH 2u
 
-void ctx_init(struct ctx *c, struct domain *d, u32 cpu_id, u8 flags)
+bool ctx_init(struct ctx *c, struct domain *d, u32 cpu_id, u8 flags)
 {
     c->domain = d;
     c->home = &d->space.cpus[cpu_id];
@@ -28,6 +28,18 @@ void ctx_init(struct ctx *c, struct domain *d, u32 cpu_id, u8 flags)
     list_init(&c->wait_node);
     list_init(&c->domain_node);
     list_init(&c->grace_node);
+    c->utcb = account_page(c->obj.account);
+    c->fpu = account_page(c->obj.account);
+    if (c->fpu)
+        fpu_init_state(c->fpu);
+    return c->utcb && c->fpu;
+}
+
+void ctx_free(struct ctx *c)
+{
+    account_page_free(c->obj.account, c->fpu);
+    account_page_free(c->obj.account, c->utcb);
+    account_object_free(&c->obj);
 }
 
 /*

@@ -127,8 +127,12 @@ static inline struct ctx *ctx_callee(const struct ctx *c)
     return c->state == CTX_CALLING || c->state == CTX_HELPING ? c->callee : NULL;
 }
 
-/* Prepares the common part of a new context (all memory zeroed before); flags: CTX_FLAG_VCPU or 0. */
-void ctx_init(struct ctx *c, struct domain *d, u32 cpu, u8 flags);
+/*
+ * Prepares the common part of a new context (all memory zeroed before); flags: CTX_FLAG_VCPU or 0. False: exhausted; then
+ * ctx_free() is due, as at its end. tree_lock held.
+ */
+bool ctx_init(struct ctx *c, struct domain *d, u32 cpu, u8 flags) MUST_CHECK;
+void ctx_free(struct ctx *c);
 
 /* Hands work to the context's home CPU, with an inter-processor interrupt if it is another one; safe anywhere. */
 void ctx_post(struct ctx *c, u32 ops);

@@ -61,11 +61,6 @@ status_t derive_slot(struct slot *src, struct domain *to, u32 sel, u32 rights, u
     return CB_OK;
 }
 
-void derive_inside(struct slot *dst, struct slot *src)
-{
-    slot_insert(dst, src, NULL, slot_word(src));
-}
-
 bool derive_item(struct domain *from, struct domain *to, u32 sel, const struct cb_item *item)
 {
     status_t status = FAULT(BAD_CAP, 0);

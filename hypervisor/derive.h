@@ -16,9 +16,6 @@ struct slot;
  */
 status_t derive_slot(struct slot *src, struct domain *to, u32 sel, u32 rights, u64 arg1, u64 arg2) MUST_CHECK;
 
-/* Fills an empty, reserved slot inside an object (domain NULL) with a child of `src`. tree_lock held. */
-void derive_inside(struct slot *dst, struct slot *src);
-
 /* One typed item from `from` into selector `sel` of `to`; takes tree_lock. False: it was not delivered. */
 bool derive_item(struct domain *from, struct domain *to, u32 sel, const struct cb_item *item);
 

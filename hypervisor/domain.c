@@ -134,8 +134,7 @@ status_t domain_add_cpu(struct domain *d, u32 cpu_id)
     pml4 = account_page(a);
     user = two && pml4 ? account_page(a) : pml4;
     if (!user) {
-        if (pml4)
-            account_page_free(a, pml4);
+        account_page_free(a, pml4);
         return FAULT(NO_MEMORY, 0);
     }
     kpage_pml4_init(pml4, cpu_id);
@@ -163,8 +162,7 @@ struct domain *domain_alloc(struct account *a, bool guest)
     if (!d->space.cpus || !d->caps || space_init(&d->space, a, guest ? virt_format() : SPACE_HOST)) {
         if (d->caps)
             caps_free(a, d->caps);
-        if (d->space.cpus)
-            account_page_free(a, d->space.cpus);
+        account_page_free(a, d->space.cpus);
         account_object_free(&d->obj);
         return NULL;
     }

@@ -33,8 +33,7 @@ static status_t bitmap_make(struct domain *d)
     u8 *low = account_page(a), *high = account_page(a);
 
     if (!low || !high) {
-        if (low)
-            account_page_free(a, low);
+        account_page_free(a, low);
         return FAULT(NO_MEMORY, 0);
     }
     memset(low, 0xff, PAGE_SIZE);
@@ -150,9 +149,6 @@ void io_forget(const struct vcpu *v)
 
 void io_free(struct domain *d)
 {
-    if (!d->io_bitmap)
-        return;
     account_page_free(d->obj.account, d->io_bitmap);
     account_page_free(d->obj.account, d->io_bitmap_high);
-    d->io_bitmap = d->io_bitmap_high = NULL;
 }

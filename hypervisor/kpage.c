@@ -58,11 +58,6 @@ struct cpu *cpu_of(u32 id)
     return cpus[id];
 }
 
-static u64 image_physical(const void *p)
-{
-    return (u64)(uintptr_t)p - KERNEL_BASE;
-}
-
 u64 kpage_image_end(void)
 {
     return image_physical(image_end);

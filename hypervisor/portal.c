@@ -76,3 +76,33 @@ void portal_orphan(struct portal *p)
     __atomic_store_n(&p->handler, &thread_none, __ATOMIC_RELAXED);
     reap_object(&p->obj);
 }
+
+void portal_slot_clear(struct slot *s)
+{
+    if (slot_used(s))
+        (void)slot_remove(s); /* nothing is below it, and it is no tombstone */
+}
+
+status_t portal_slot_set(struct slot *s, u64 sel, unsigned arg, u32 cpu_id)
+{
+    struct slot *source = NULL;
+    const struct portal *p;
+    status_t status;
+
+    if (HIGH(sel))
+        return FAULT(BAD_PARAM, arg);
+    if (sel != CB_SEL_NULL) {
+        status = call_slot(LOW(sel), CB_TYPE_PORTAL, CB_RIGHT_CALL, arg, &source);
+        if (!status)
+            status = slot_derivable(source, arg);
+        if (status)
+            return status;
+        p = slot_word_object(slot_word(source));
+        if (p->cpu != cpu_id)
+            return FAULT(BAD_CPU, arg);
+    }
+    portal_slot_clear(s);
+    if (source)
+        slot_insert(s, source, NULL, slot_word(source));
+    return CB_OK;
+}

@@ -8,6 +8,7 @@
 
 struct ctx;
 struct regs;
+struct slot;
 struct thread;
 
 extern struct thread thread_none; /* on no CPU, never idle: so the fast path takes no call for it */
@@ -33,6 +34,13 @@ static inline struct thread *portal_handler(const struct portal *p)
 
 bool portal_kill(struct portal *p);   /* one step; true when done. tree_lock held */
 void portal_orphan(struct portal *p); /* its handler dies, and so it does: tree_lock held */
+
+/*
+ * A slot inside a context on a CPU, with the portal for its exits or exceptions: a child of the capability at `sel`, which
+ * is argument `arg`; CB_SEL_NULL: none. BAD_PARAM, BAD_CAP, BAD_RIGHT, BAD_CPU, and as slot_derivable(). tree_lock held.
+ */
+status_t portal_slot_set(struct slot *s, u64 sel, unsigned arg, u32 cpu) MUST_CHECK;
+void portal_slot_clear(struct slot *s);
 
 /*
  * remote.c: gives `h` the registers with which it begins to handle a message that came through `p`; copies what of a

@@ -132,7 +132,7 @@ static bool object_kill(struct object *obj)
     }
 }
 
-static bool context_free(struct ctx *c)
+static void context_free(struct ctx *c)
 {
     if (!ctx_is_quiet(c))
         limbo_enter(&c->obj, PHASE_FREE);
@@ -140,7 +140,6 @@ static bool context_free(struct ctx *c)
         vcpu_free(vcpu_of(c));
     else
         thread_free(thread_of(c));
-    return true;
 }
 
 /* Returns true if the object needs no further phase now. */
@@ -148,7 +147,7 @@ static bool object_free(struct object *obj)
 {
     switch (obj->type) {
     case CB_TYPE_THREAD:
-    case CB_TYPE_VCPU: return context_free((struct ctx *)obj);
+    case CB_TYPE_VCPU: context_free((struct ctx *)obj); return true;
     case CB_TYPE_DOMAIN: return domain_free_step((struct domain *)obj);
     case CB_TYPE_ACCOUNT:
         switch (account_release((struct account *)obj)) {
@@ -396,9 +395,8 @@ status_t destroy(struct regs *r)
     status = call_slot(CALL_SEL(r), CB_TYPE_NULL, 0, 0, &s);
     if (!status) {
         u64 word = slot_word(s);
-        enum cb_type type = slot_word_type(word);
 
-        if (type < CB_TYPE_ACCOUNT || type > CB_TYPE_EVENT)
+        if (!slot_word_is_object(word))
             status = FAULT(BAD_CAP, 0);
         else if (!(slot_word_rights(word) & CB_RIGHT_DESTROY))
             status = FAULT(BAD_RIGHT, 0);

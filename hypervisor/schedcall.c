@@ -83,7 +83,6 @@ static status_t sched_bind_locked(struct regs *r)
 {
     struct sched *s;
     struct ctx *c;
-    enum cb_type type;
     u64 word;
     status_t status = call_lookup(CALL_SEL(r), CB_TYPE_SCHED, CB_RIGHT_CONTROL, 0, &word);
 
@@ -92,13 +91,9 @@ static status_t sched_bind_locked(struct regs *r)
     s = slot_word_object(word);
     if (HIGH(r->rsi))
         return FAULT(BAD_PARAM, 1);
-    status = call_lookup((u32)r->rsi, CB_TYPE_NULL, CB_RIGHT_CONTROL, 1, &word);
-    type = slot_word_type(word);
-    if (type != CB_TYPE_THREAD && type != CB_TYPE_VCPU)
-        return FAULT(BAD_CAP, 1);
+    status = call_context(LOW(r->rsi), 1, &c);
     if (status)
         return status;
-    c = slot_word_object(word);
     if (s->obj.dying || c->obj.dying)
         return FAULT(DYING, s->obj.dying ? 0 : 1);
     if (s->cpu != c->cpu)

@@ -96,7 +96,7 @@ u64 shadow_root(const struct shadow *s)
     table = root[0] & PTE_P ? direct(pte_address(root[0])) : NULL;
     for (u32 i = 0; i < PAE_ENTRIES; i++)
         pae_roots[cpu.id][i] = table && (table[i] & PTE_P) ? pte_address(table[i]) | PTE_P : 0;
-    return (u64)(uintptr_t)pae_roots[cpu.id] - KERNEL_BASE;
+    return image_physical(pae_roots[cpu.id]);
 }
 
 /*

@@ -42,18 +42,13 @@ status_t slot_reserve(struct domain *d, u32 sel, unsigned arg, struct slot **out
     return CB_OK;
 }
 
-static bool is_object(enum cb_type type)
-{
-    return type >= CB_TYPE_ACCOUNT && type <= CB_TYPE_EVENT;
-}
-
 status_t slot_derivable(const struct slot *s, unsigned arg)
 {
     u64 word = slot_word(s);
 
     if (s->flags & (SLOT_REVOKING | SLOT_TOMBSTONE))
         return FAULT(DYING, arg);
-    if (is_object(slot_word_type(word)) && ((const struct object *)slot_word_object(word))->dying)
+    if (slot_word_is_object(word) && ((const struct object *)slot_word_object(word))->dying)
         return FAULT(DYING, arg);
     if (s->depth >= SLOT_DEPTH_MAX)
         return FAULT(TOO_DEEP, arg);
@@ -93,35 +88,20 @@ void slot_unlink(struct slot *s)
 bool slot_remove(struct slot *s)
 {
     u64 word = slot_word(s);
-    enum cb_type type = slot_word_type(word);
-    struct object *obj;
+    struct object *obj = slot_word_object(word);
 
     if (s->flags & SLOT_TOMBSTONE)
         return false;
 
     atomic_store_explicit(&s->word, 0, memory_order_relaxed);
-    switch (type) {
-    case CB_TYPE_MAPPING:
+    if (slot_word_type(word) == CB_TYPE_MAPPING) {
         space_unmap(&s->domain->space, s->mapping.address, s->mapping.pages);
         reap_note_unmap();
-        break;
-    case CB_TYPE_ACCOUNT:
-    case CB_TYPE_DOMAIN:
-    case CB_TYPE_THREAD:
-    case CB_TYPE_VCPU:
-    case CB_TYPE_SCHED:
-    case CB_TYPE_PORTAL:
-    case CB_TYPE_EVENT:
-        obj = slot_word_object(word);
-        if (obj->root != s)
-            break;
+    } else if (slot_word_is_object(word) && obj->root == s) {
         reap_object(obj);
         obj->root = NULL;
-        if (type == CB_TYPE_ACCOUNT && account_bury((struct account *)obj, s))
+        if (obj->type == CB_TYPE_ACCOUNT && account_bury((struct account *)obj, s))
             return false;
-        break;
-    default:
-        break;
     }
     slot_unlink(s);
     return true;

@@ -80,6 +80,12 @@ static inline void *slot_word_object(u64 word)
     return (void *)(uintptr_t)((s64)word >> SLOT_OBJECT_SHIFT); /* the address is canonical */
 }
 
+/* Is it that of an object (object.h)? */
+static inline bool slot_word_is_object(u64 word)
+{
+    return slot_word_type(word) >= CB_TYPE_ACCOUNT && slot_word_type(word) <= CB_TYPE_EVENT;
+}
+
 static inline u64 slot_word(const struct slot *s)
 {
     return atomic_load_explicit(&s->word, memory_order_relaxed);

@@ -75,6 +75,9 @@ static inline void *direct(u64 physical) { return (void *)(uintptr_t)(DIRECT_BAS
 static inline u64 physical(const void *p) { return (u64)(uintptr_t)p - DIRECT_BASE; }
 #endif
 
+/* Of something in the kernel's image. */
+static inline u64 image_physical(const void *p) { return (u64)(uintptr_t)p - KERNEL_BASE; }
+
 /* Bytes of physical address space for which tables of the direct map were made at boot; memory beyond is not used. */
 extern u64 direct_limit;
 

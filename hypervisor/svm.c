@@ -96,11 +96,6 @@ bool svm_turn_on(void)
     return true;
 }
 
-static u64 image_physical_of(const void *p)
-{
-    return (u64)(uintptr_t)p - KERNEL_BASE;
-}
-
 bool svm_vcpu_init(struct vcpu *v)
 {
     struct vmcb *vmcb = account_page(v->ctx.obj.account);
@@ -117,8 +112,8 @@ bool svm_vcpu_init(struct vcpu *v)
                        VMCB_INTERCEPT2_VMSAVE | VMCB_INTERCEPT2_STGI | VMCB_INTERCEPT2_CLGI | VMCB_INTERCEPT2_SKINIT |
                        VMCB_INTERCEPT2_WBINVD | VMCB_INTERCEPT2_MONITOR | VMCB_INTERCEPT2_MWAIT |
                        VMCB_INTERCEPT2_MWAIT_ARMED | VMCB_INTERCEPT2_XSETBV;
-    vmcb->iopm_base = image_physical_of(no_ports);
-    vmcb->msrpm_base = image_physical_of(msr_map);
+    vmcb->iopm_base = image_physical(no_ports);
+    vmcb->msrpm_base = image_physical(msr_map);
     vmcb->vintr = VMCB_VINTR_MASKING;
     vmcb->nested_control = VMCB_NESTED_PAGING;
     vmcb->nested_cr3 = physical(v->ctx.domain->space.root);
@@ -132,8 +127,7 @@ bool svm_vcpu_init(struct vcpu *v)
 
 void svm_vcpu_free(struct vcpu *v)
 {
-    if (v->hw)
-        account_page_free(v->ctx.obj.account, v->hw);
+    account_page_free(v->ctx.obj.account, v->hw);
 }
 
 bool svm_interruptible(const struct vcpu *v)
@@ -147,7 +141,7 @@ void svm_ports(struct vcpu *v, bool map)
 {
     struct vmcb *vmcb = svm_vmcb(v);
 
-    vmcb->iopm_base = map ? physical(cpu.io_map) : image_physical_of(no_ports);
+    vmcb->iopm_base = map ? physical(cpu.io_map) : image_physical(no_ports);
     vmcb->clean &= ~VMCB_CLEAN_MAPS;
 }
 

@@ -5,14 +5,11 @@
 #include "account.h"
 #include "call.h"
 #include "cpu.h"
-#include "derive.h"
 #include "domain.h"
-#include "fpu.h"
 #include "log.h"
 #include "portal.h"
 #include "reap.h"
 #include "space.h"
-#include "vcpu.h"
 #include "x86.h"
 
 /* RFLAGS that a thread may have as it likes (APM 2, 3.1.6): the arithmetic flags, TF, DF, AC, ID. */
@@ -52,30 +49,16 @@ static status_t request_check(const struct regs *r, struct request *q)
     return call_destination(LOW(r->rsi), 1, &q->dst);
 }
 
-static void thread_release(struct thread *t)
-{
-    struct account *a = t->ctx.obj.account;
-
-    if (t->ctx.fpu)
-        account_page_free(a, t->ctx.fpu);
-    if (t->ctx.utcb)
-        account_page_free(a, t->ctx.utcb);
-    account_object_free(&t->ctx.obj);
-}
-
 static struct thread *thread_alloc(const struct request *q)
 {
     struct thread *t = account_object(q->account, sizeof(*t), CB_TYPE_THREAD);
 
     if (!t)
         return NULL;
-    ctx_init(&t->ctx, q->domain, q->cpu, 0);
     list_init(&t->portals);
-    t->ctx.fpu = account_page(q->account);
-    t->ctx.utcb = account_page(q->account);
-    if (t->ctx.fpu && t->ctx.utcb)
+    if (ctx_init(&t->ctx, q->domain, q->cpu, 0))
         return t;
-    thread_release(t);
+    thread_free(t);
     return NULL;
 }
 
@@ -84,7 +67,6 @@ static void thread_init(struct thread *t, const struct request *q)
     t->handler = q->entry == 0;
     t->stack = q->stack;
     t->ctx.utcb_address = q->utcb;
-    fpu_init_state(t->ctx.fpu);
     if (t->handler) {
         t->ctx.state = CTX_IDLE;
         t->ctx.left = 0;
@@ -115,7 +97,7 @@ static status_t thread_create_locked(struct regs *r)
     status = space_map(&q.domain->space, q.domain->obj.account, q.utcb, physical(t->ctx.utcb), 1,
                        CB_MAP_READ | CB_MAP_WRITE, MEM_WB);
     if (status) {
-        thread_release(t);
+        thread_free(t);
         return CB_STATUS_CODE(status) == CB_OCCUPIED ? FAULT(OCCUPIED, 3) : status;
     }
     thread_init(t, &q);
@@ -134,8 +116,7 @@ bool thread_kill(struct thread *t)
         portal_orphan(CONTAINER_OF(t->portals.next, struct portal, node));
     if (!list_empty(&t->portals))
         return false;
-    if (slot_used(&t->exception))
-        (void)slot_remove(&t->exception);
+    portal_slot_clear(&t->exception);
     list_remove(&t->ctx.domain_node);
     space_unmap(&t->ctx.domain->space, t->ctx.utcb_address, 1);
     reap_note_unmap();
@@ -145,33 +126,7 @@ bool thread_kill(struct thread *t)
 
 void thread_free(struct thread *t)
 {
-    thread_release(t);
-}
-
-static status_t set_exception(struct thread *t, u64 sel)
-{
-    struct slot *source = NULL;
-    status_t status;
-
-    if (sel > UINT32_MAX)
-        return FAULT(BAD_PARAM, 2);
-    if (sel) {
-        const struct portal *p;
-
-        status = call_slot((u32)sel, CB_TYPE_PORTAL, CB_RIGHT_CALL, 2, &source);
-        if (!status)
-            status = slot_derivable(source, 2);
-        if (status)
-            return status;
-        p = slot_word_object(slot_word(source));
-        if (p->cpu != t->ctx.cpu)
-            return FAULT(BAD_CPU, 2);
-    }
-    if (slot_used(&t->exception))
-        (void)slot_remove(&t->exception); /* a derived portal capability: nothing below it, no tombstone */
-    if (source)
-        derive_inside(&t->exception, source);
-    return CB_OK;
+    ctx_free(&t->ctx);
 }
 
 static status_t thread_set_locked(struct regs *r)
@@ -191,7 +146,7 @@ static status_t thread_set_locked(struct regs *r)
         if (&t->ctx == cpu.current)
             thread_load_bases(t);
         return CB_OK;
-    case CB_THREAD_EXCEPTION: return set_exception(t, r->rdx);
+    case CB_THREAD_EXCEPTION: return portal_slot_set(&t->exception, r->rdx, 2, t->ctx.cpu);
     default: return FAULT(BAD_PARAM, 1);
     }
 }
@@ -200,15 +155,14 @@ CALL_LOCKED(thread_set)
 
 status_t recall(struct regs *r)
 {
-    u64 word;
-    status_t status = call_target(r, CB_TYPE_NULL, CB_RIGHT_CONTROL, &word);
-    enum cb_type type = slot_word_type(word);
+    struct ctx *c;
+    status_t status = call_context(CALL_SEL(r), 0, &c);
 
-    if (type != CB_TYPE_THREAD && type != CB_TYPE_VCPU)
-        return FAULT(BAD_CAP, 0);
     if (status)
         return status;
-    ctx_post(slot_word_object(word), CTX_OP_RECALL);
+    if (CALL_FLAGS(r))
+        return FAULT(BAD_PARAM, 0);
+    ctx_post(c, CTX_OP_RECALL);
     return CB_OK;
 }
 

@@ -11,11 +11,13 @@ void tlb_init(struct tlb_tags *t, u32 first, u32 count)
 struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u32 *hint, struct tlb_words *words)
 {
     u32 i = *hint;
+    bool flush;
 
     if (!t->count)
         return (struct tlb_choice){ .tag = 0, .flush = true };
 
-    if (i >= t->count || t->tag[i].identity != identity) {
+    flush = i >= t->count || t->tag[i].identity != identity;
+    if (flush) {
         i = t->next;
         t->next = i + 1 == t->count ? 0 : i + 1;
         *hint = i;
@@ -25,14 +27,10 @@ struct tlb_choice tlb_enter(struct tlb_tags *t, u64 identity, u64 generation, u3
         }
         t->tag[i].words = words;
         t->tag[i].identity = identity;
-        t->tag[i].generation = generation;
-        return (struct tlb_choice){ .tag = t->first + i, .flush = true };
     }
-    if (t->tag[i].generation != generation) {
-        t->tag[i].generation = generation;
-        return (struct tlb_choice){ .tag = t->first + i, .flush = true };
-    }
-    return (struct tlb_choice){ .tag = t->first + i, .flush = false };
+    flush |= t->tag[i].generation != generation;
+    t->tag[i].generation = generation;
+    return (struct tlb_choice){ .tag = t->first + i, .flush = flush };
 }
 
 void tlb_forget(struct tlb_tags *t, const struct tlb_words *words)

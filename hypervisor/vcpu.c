@@ -4,17 +4,14 @@
 
 #include "account.h"
 #include "call.h"
-#include "derive.h"
 #include "domain.h"
 #include "event.h"
-#include "fpu.h"
 #include "io.h"
 #include "mitigations.h"
 #include "portal.h"
 #include "reap.h"
 #include "shadow.h"
 #include "space.h"
-#include "thread.h"
 #include "tsc.h"
 #include "virt.h"
 
@@ -58,42 +55,31 @@ static status_t request_check(const struct regs *r, struct request *q)
     return slot_reserve(cpu_domain(), LOW(r->rsi), 1, &q->dst);
 }
 
-static void vcpu_release(struct vcpu *v)
+void vcpu_free(struct vcpu *v)
 {
-    struct account *a = v->ctx.obj.account;
-
     virt_vcpu_free(v);
     shadow_free(v);
-    if (v->ctx.fpu)
-        account_page_free(a, v->ctx.fpu);
-    if (v->ctx.utcb)
-        account_page_free(a, v->ctx.utcb);
-    if (v->page)
-        account_page_free(a, v->page);
-    account_object_free(&v->ctx.obj);
+    account_page_free(v->ctx.obj.account, v->page);
+    ctx_free(&v->ctx);
 }
 
 static struct vcpu *vcpu_alloc(const struct request *q)
 {
-    struct account *a = q->account;
-    struct vcpu *v = account_object(a, sizeof(*v), CB_TYPE_VCPU);
+    struct vcpu *v = account_object(q->account, sizeof(*v), CB_TYPE_VCPU);
 
     if (!v)
         return NULL;
-    ctx_init(&v->ctx, q->domain, q->cpu, CTX_FLAG_VCPU);
     list_init(&v->events);
-    v->ctx.fpu = account_page(a);
-    v->ctx.utcb = account_page(a);
-    v->page = account_page(a);
-    if (v->ctx.fpu && v->ctx.utcb && v->page && (virt_nested || shadow_create(v)) && virt_vcpu_init(v))
+    v->page = account_page(q->account);
+    if (ctx_init(&v->ctx, q->domain, q->cpu, CTX_FLAG_VCPU) && v->page && (virt_nested || shadow_create(v)) &&
+        virt_vcpu_init(v))
         return v;
-    vcpu_release(v);
+    vcpu_free(v);
     return NULL;
 }
 
 static void vcpu_init(struct vcpu *v, const struct request *q)
 {
-    fpu_init_state(v->ctx.fpu);
     v->ctx.timer.kind = TIMER_VCPU;
     v->ctx.utcb_address = q->address + PAGE_SIZE;
     v->number = q->number;
@@ -135,7 +121,7 @@ static status_t vcpu_create_locked(struct regs *r)
     vcpu_init(v, &q);
     status = vcpu_map(v, 0, v->page);
     if (status) {
-        vcpu_release(v);
+        vcpu_free(v);
         return status;
     }
     status = vcpu_map(v, 1, v->ctx.utcb);
@@ -167,7 +153,7 @@ status_t vcpu_create(struct regs *r)
 static status_t vcpu_exit_locked(struct regs *r)
 {
     u64 class = r->rsi;
-    struct slot *slot, *source = NULL;
+    struct slot *slot;
     struct vcpu *v;
     status_t status = call_slot(CALL_SEL(r), CB_TYPE_VCPU, CB_RIGHT_CONTROL, 0, &slot);
 
@@ -176,26 +162,7 @@ static status_t vcpu_exit_locked(struct regs *r)
     v = slot_word_object(slot_word(slot));
     if (class >= CB_EXIT_COUNT)
         return FAULT(BAD_PARAM, 1);
-    if (HIGH(r->rdx))
-        return FAULT(BAD_PARAM, 2);
-    if (LOW(r->rdx) != CB_SEL_NULL) {
-        const struct portal *p;
-
-        status = call_slot(LOW(r->rdx), CB_TYPE_PORTAL, CB_RIGHT_CALL, 2, &source);
-        if (!status)
-            status = slot_derivable(source, 2);
-        if (status)
-            return status;
-        p = slot_word_object(slot_word(source));
-        if (p->cpu != v->ctx.cpu)
-            return FAULT(BAD_CPU, 2);
-    }
-    slot = &v->exits[index_masked(class, CB_EXIT_COUNT)];
-    if (slot_used(slot))
-        (void)slot_remove(slot); /* a derived portal capability: nothing below it, no tombstone */
-    if (source)
-        derive_inside(slot, source);
-    return CB_OK;
+    return portal_slot_set(&v->exits[index_masked(class, CB_EXIT_COUNT)], r->rdx, 2, v->ctx.cpu);
 }
 
 CALL_LOCKED(vcpu_exit)
@@ -208,10 +175,8 @@ bool vcpu_kill(struct vcpu *v)
         event_unbind(CONTAINER_OF(v->events.next, struct event, vcpu_node));
     if (!list_empty(&v->events))
         return false;
-    for (unsigned i = 0; i < CB_EXIT_COUNT; i++) {
-        if (slot_used(&v->exits[i]))
-            (void)slot_remove(&v->exits[i]);
-    }
+    for (unsigned i = 0; i < CB_EXIT_COUNT; i++)
+        portal_slot_clear(&v->exits[i]);
     for (u32 i = 0; i < v->mapped; i++)
         space_unmap(&d->space, v->ctx.utcb_address - PAGE_SIZE + i * PAGE_SIZE, 1);
     if (d->vcpus[v->number] == v)
@@ -225,9 +190,4 @@ void vcpu_forget(struct vcpu *v)
 {
     io_forget(v);
     virt_vcpu_forget(v);
-}
-
-void vcpu_free(struct vcpu *v)
-{
-    vcpu_release(v);
 }

@@ -270,11 +270,6 @@ bool vmx_turn_on(void)
 
 /* ---- A vCPU ---- */
 
-static u64 image_physical_of(const void *p)
-{
-    return (u64)(uintptr_t)p - KERNEL_BASE;
-}
-
 /* The same on every CPU and at any time, so that no exit finds them changed; but for CR3. 25.5. */
 static void host_setup(void)
 {
@@ -326,7 +321,7 @@ static void controls_setup(const struct vcpu *v, struct vmx *x)
     vmcs_write(VMCS_ENTRY_EVENT, 0);
     vmcs_write(VMCS_IO_BITMAP_A, io_map); /* used from vmx_ports() on */
     vmcs_write(VMCS_IO_BITMAP_B, io_map + PAGE_SIZE);
-    vmcs_write(VMCS_MSR_BITMAP, image_physical_of(msr_bitmap));
+    vmcs_write(VMCS_MSR_BITMAP, image_physical(msr_bitmap));
     vmcs_write(VMCS_TSC_OFFSET, 0);
     vmcs_write(VMCS_EPT_POINTER, physical(v->ctx.domain->space.root) | m->ept);
     vmcs_write(VMCS_LINK_POINTER, UINT64_MAX);
@@ -381,8 +376,7 @@ void vmx_vcpu_free(struct vcpu *v)
 
     if (!x)
         return;
-    if (x->apic)
-        account_page_free(a, x->apic);
+    account_page_free(a, x->apic);
     if (x->vmcs)
         account_page_free(a, direct(x->vmcs));
     account_page_free(a, x);
