@@ -301,13 +301,23 @@ void kpage_seal(void)
 
 /* ---- This CPU's changing pages ---- */
 
-void *kpage_window(u64 at)
+static void *window_set(u64 entry)
 {
     void *window = (void *)(uintptr_t)CPU_WINDOW;
 
-    *cpu_entry(cpu.kernel_pdpt, CPU_WINDOW) = at | PTE_DATA;
+    *cpu_entry(cpu.kernel_pdpt, CPU_WINDOW) = entry;
     invlpg(window);
     return window;
+}
+
+void *kpage_window(u64 at)
+{
+    return window_set(at | PTE_DATA);
+}
+
+void kpage_window_close(void)
+{
+    (void)window_set(0);
 }
 
 void kpage_io_bitmap(u64 low, u64 high)

@@ -52,8 +52,9 @@ static inline struct entry_page *kpage_entry(void)
 /* Maps device memory for good, shared by all CPUs; attributes PTE_UC or PTE_WC. Boot only; NULL: no room. */
 void *kpage_device(u64 physical, u64 bytes, u64 attributes);
 
-/* This CPU's window onto one page of memory that the kernel does not own; replaces the last one. */
+/* This CPU's window onto one page of memory that the kernel does not own, instead of the last one; until it is closed. */
 void *kpage_window(u64 physical);
+void kpage_window_close(void);
 
 /* This CPU's I/O bitmap, in two pages (host-physical), appears behind the TSS, where user mode's tables are. */
 void kpage_io_bitmap(u64 low, u64 high);

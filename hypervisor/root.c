@@ -73,6 +73,7 @@ static void root_write(u64 at, const void *data, u64 bytes)
         from += n;
         bytes -= n;
     }
+    kpage_window_close();
 }
 
 static struct slot *root_slot(u32 sel)
@@ -231,6 +232,7 @@ static u64 root_load(void)
     if (!boot.module_count)
         panic("root: the boot loader gave no module");
     wrong = elf_check(kpage_window(module->base), MIN(module->size, PAGE_SIZE), module->size, &header, segments);
+    kpage_window_close();
     if (wrong)
         panic("root: module %s: %s", module->name, wrong);
     for (u32 i = 0; i < header.segment_count; i++) {
@@ -246,6 +248,7 @@ static void root_clear(u64 base, u64 pages)
 {
     for (u64 i = 0; i < pages; i++)
         memset(kpage_window(base + i * PAGE_SIZE), 0, PAGE_SIZE);
+    kpage_window_close();
 }
 
 /* Stack and boot information, in memory of their own. */

@@ -193,6 +193,7 @@ static u32 fetch_page(const struct vcpu *v, u64 linear, bool user, u8 *to, u32 s
         return 0;
     at = pte_base(leaf, level) + w.address % pte_span(level);
     memcpy(to, (const u8 *)kpage_window(align_down(at, PAGE_SIZE)) + at % PAGE_SIZE, bytes);
+    kpage_window_close();
     return bytes;
 }
 

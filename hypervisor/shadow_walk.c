@@ -214,11 +214,27 @@ static enum walk_result mark(const struct steps *t, u32 access, u32 last, struct
     return WALK_OK;
 }
 
+static enum walk_result walk_tables(struct steps *t, u64 linear, u32 access, struct walk *w)
+{
+    enum walk_result result;
+    u32 last;
+
+    steps_begin(t, linear);
+    result = descend(t, linear, access, w, &last);
+    if (result != WALK_OK)
+        return result;
+    if (!allowed(t->p, access, w))
+        return fault(t->p, access, PF_PRESENT, w);
+    result = mark(t, access, last, w);
+    w->dirty = (access & PF_WRITE) || (t->entry[last] & PTE_D);
+    w->global = (t->p->cr4 & CR4_PGE) && (t->entry[last] & PTE_G);
+    return result;
+}
+
 enum walk_result walk(const struct paging *p, const struct space *s, u64 linear, u32 access, struct walk *w)
 {
     struct steps t = { .p = p, .s = s };
     enum walk_result result;
-    u32 last;
 
     if (!paging_long(p))
         linear = (u32)linear;
@@ -228,14 +244,7 @@ enum walk_result walk(const struct paging *p, const struct space *s, u64 linear,
         return WALK_OK;
     }
     *w = (struct walk){ 0 };
-    steps_begin(&t, linear);
-    result = descend(&t, linear, access, w, &last);
-    if (result != WALK_OK)
-        return result;
-    if (!allowed(p, access, w))
-        return fault(p, access, PF_PRESENT, w);
-    result = mark(&t, access, last, w);
-    w->dirty = (access & PF_WRITE) || (t.entry[last] & PTE_D);
-    w->global = (p->cr4 & CR4_PGE) && (t.entry[last] & PTE_G);
+    result = walk_tables(&t, linear, access, w);
+    kpage_window_close();
     return result;
 }

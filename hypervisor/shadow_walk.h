@@ -30,7 +30,7 @@ struct paging {
 enum walk_result {
     WALK_OK,
     WALK_FAULT,  /* the guest's own: w->error */
-    WALK_MEMORY, /* an entry lies at guest-physical w->address, where w->missing says what the space lacks */
+    WALK_MEMORY, /* an entry lies at guest-physical w->address, where the space lacks memory: w->missing_write */
     WALK_AGAIN,  /* an entry has changed meanwhile */
 };
 

@@ -45,9 +45,17 @@ static struct meant meant[5]; /* by level */
 static u64 at[5];             /* guest-physical address of the entry */
 static u64 linear;
 
+static bool window_open;
+
 void *kpage_window(u64 address)
 {
+    window_open = true;
     return direct(address);
+}
+
+void kpage_window_close(void)
+{
+    window_open = false;
 }
 
 static void world_init(void)
@@ -244,6 +252,7 @@ static void walk_at_random(const struct mode *m)
 
         seen[result]++;
         cr_assert_eq(walk(&paging, &space, linear, access, &w), result, "%s, %u", m->name, n);
+        cr_assert(!window_open);
         if (result == WALK_FAULT)
             cr_assert_eq(w.error, x.error, "%s, %u: error %x instead of %x", m->name, n, w.error, x.error);
         if (result == WALK_MEMORY) {
