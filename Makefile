@@ -274,7 +274,8 @@ UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hy
 	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
 UNIT_sched := tests/unit/test_sched.c
 UNIT_shadow := tests/unit/test_shadow.c tests/unit/test_shadow_insn.c tests/unit/test_shadow_table.c \
-	hypervisor/shadow_cr.c hypervisor/shadow_insn.c hypervisor/shadow_table.c hypervisor/shadow_walk.c $(UNIT_CORE)
+	hypervisor/regs.c hypervisor/shadow_cr.c hypervisor/shadow_insn.c hypervisor/shadow_table.c \
+	hypervisor/shadow_walk.c $(UNIT_CORE)
 UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_timerq := tests/unit/test_timerq.c hypervisor/timerq.c

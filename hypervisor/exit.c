@@ -80,6 +80,6 @@ NORETURN void kernel_exit(void)
 
 bool kernel_preempt(void)
 {
-    __asm__ volatile("sti; nop; cli" : : : "memory");
+    interrupts_take();
     return exit_pending() & ~HAZARD_LOG;
 }

@@ -8,10 +8,6 @@
 #include "mitigations.h"
 #include "x86.h"
 
-#define XCR0_X87 0x1u
-#define XCR0_SSE 0x2u
-#define XCR0_AVX 0x4u
-#define XCR0_AVX512 0xe0u
 #define XCR0_KNOWN (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
 
 #define FXSAVE_FCW 0
@@ -30,7 +26,7 @@ static void xsave_choose(void)
 
     fpu_features = ((u64)leaf.edx << 32 | leaf.eax) & XCR0_KNOWN;
     if ((fpu_features & XCR0_AVX512) != XCR0_AVX512 || !(fpu_features & XCR0_AVX))
-        fpu_features &= ~(u64)XCR0_AVX512;
+        fpu_features &= ~XCR0_AVX512;
     xsetbv(fpu_features);
     if (cpuid(0xd, 0).ebx > PAGE_SIZE) { /* bytes that the enabled components take */
         fpu_features &= XCR0_X87 | XCR0_SSE | XCR0_AVX;

@@ -14,13 +14,19 @@
 #include "types.h"
 #include "x86.h"
 
+#define XCR0_X87 (1ull << 0)
+#define XCR0_SSE (1ull << 1)
+#define XCR0_AVX (1ull << 2)
+#define XCR0_AVX512 (7ull << 5)
+
 struct ctx;
 
 void fpu_cpu_init(void);          /* CR0, CR4.OSXSAVE, XCR0 */
-extern u64 fpu_features;          /* XCR0 */
+extern u64 fpu_features;          /* XCR0: of those above, all that there are */
 void fpu_init_state(u8 *area);    /* a fresh state */
 void fpu_take(struct ctx *c);     /* c's state into the registers; clears CR0.TS */
 void fpu_leave(struct ctx *c);    /* before user mode: sets CR0.TS unless c owns the registers */
+void fpu_forget(struct ctx *c);   /* home CPU: c dies */
 
 /* The CR0.TS that exits from a guest may set: none where the registers must be emptied first. */
 static inline u64 fpu_exit_ts(void)
@@ -34,6 +40,5 @@ static ALWAYS_INLINE void fpu_was_closed(void)
     if ((cpu_hazards() & HAZARD_FPU) && fpu_exit_ts())
         cpu_hazard_over(HAZARD_FPU);
 }
-void fpu_forget(struct ctx *c);   /* home CPU: c dies */
 
 #endif

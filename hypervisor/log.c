@@ -231,12 +231,6 @@ status_t log_bind(struct regs *r)
 
 /* ---- Panic ---- */
 
-static NORETURN void stop(void)
-{
-    for (;;)
-        __asm__ volatile("cli; hlt");
-}
-
 static u32 panic_cpu(void)
 {
     return cpu_count ? cpu.id : 0;
@@ -272,7 +266,7 @@ NORETURN void panic(const char *format, ...)
 
     interrupts_off();
     if (!atomic_compare_exchange_strong(&panicking, &nobody, panic_cpu() + 1))
-        stop();
+        cpu_stop();
     if (cpu_count > 1)
         apic_send_nmi_others();
     put_text(&o, "hypervisor: panic: CPU ");
@@ -286,5 +280,5 @@ NORETURN void panic(const char *format, ...)
     show("\n", 1);
     show(line, o.used);
     panic_exit();
-    stop();
+    cpu_stop();
 }

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "regs.h"
 
+u64 *regs_numbered(struct regs *r, u32 number)
+{
+    u64 *const all[16] = { &r->rax, &r->rcx, &r->rdx, &r->rbx, NULL,    &r->rbp, &r->rsi, &r->rdi,
+                           &r->r8,  &r->r9,  &r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15 };
+
+    return all[number % 16];
+}
+
 void regs_get(const struct regs *r, u32 groups, struct cb_state *out)
 {
     regs_get_acdb(r, groups, out);

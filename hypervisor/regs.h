@@ -92,6 +92,9 @@ _Static_assert(sizeof(struct regs) == REGS_SIZE && REGS_SIZE % 16 == 0, "the CPU
 void regs_get(const struct regs *r, u32 groups, struct cb_state *out);
 void regs_put(struct regs *r, u32 groups, const struct cb_state *in);
 
+/* General register by its number in an instruction; NULL: rsp. */
+u64 *regs_numbered(struct regs *r, u32 number);
+
 static inline void regs_get_acdb(const struct regs *r, u32 groups, struct cb_state *out)
 {
     if (groups & CB_GROUP_ACDB) {

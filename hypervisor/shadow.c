@@ -100,26 +100,18 @@ u64 shadow_root(const struct shadow *s)
 }
 
 /*
- * The guest's own fault. If it came in the delivery of another event, that is lost, but for an upcall, and but for a page
- * fault or double fault, which become worse (APM 2, 8.2.9).
+ * The guest's own fault. If it came in the delivery of a page fault or double fault, it becomes worse (APM 2, 8.2.9).
  */
 static unsigned fault_inject(struct vcpu *v, u32 error)
 {
     u32 event = v->inject & INJECT_WHAT;
 
+    if (event == (INJECT_EXCEPTION | EXCEPTION_PF))
+        return vcpu_inject_exception(v, EXCEPTION_DF, 0);
+    if (event != (INJECT_EXCEPTION | EXCEPTION_DF))
+        return vcpu_inject_exception(v, EXCEPTION_PF, error);
     vcpu_set_special(v);
-    if (event == (INJECT_EXCEPTION | EXCEPTION_DF))
-        return CB_EXIT_SHUTDOWN;
-    if (event == (INJECT_EXCEPTION | EXCEPTION_PF)) {
-        v->inject = INJECT_EXCEPTION | CB_INJECT_ERROR | EXCEPTION_DF;
-        v->inject_error = 0;
-        return VIRT_EXIT_HANDLED;
-    }
-    if (event == (CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector))
-        atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL);
-    v->inject = INJECT_EXCEPTION | CB_INJECT_ERROR | EXCEPTION_PF;
-    v->inject_error = error;
-    return VIRT_EXIT_HANDLED;
+    return CB_EXIT_SHUTDOWN;
 }
 
 static unsigned fault_own(struct vcpu *v, u64 linear, u32 error, u64 *cr2)
@@ -127,16 +119,7 @@ static unsigned fault_own(struct vcpu *v, u64 linear, u32 error, u64 *cr2)
     *cr2 = linear;
     if (!(v->exception_bitmap & 1u << EXCEPTION_PF))
         return fault_inject(v, error);
-    v->qual[0] = EXCEPTION_PF;
-    v->qual[1] = error;
-    return CB_EXIT_EXCEPTION;
-}
-
-static unsigned fault_memory(struct vcpu *v, u64 what, u64 address)
-{
-    v->qual[0] = what;
-    v->qual[1] = address;
-    return CB_EXIT_MEMORY;
+    return vcpu_report(v, CB_EXIT_EXCEPTION, EXCEPTION_PF, error);
 }
 
 /* The guest's tables allow it. Does the space? */
@@ -148,9 +131,9 @@ static unsigned fault_fill(struct vcpu *v, const struct shadow_fill *from, u32 a
 
     f.leaf = w->address < space_end(space) ? space_find(space, w->address, &f.leaf_level) : 0;
     if (!(f.leaf & PTE_P))
-        return fault_memory(v, what, w->address);
+        return vcpu_report(v, CB_EXIT_MEMORY, what, w->address);
     if (((access & PF_WRITE) && !(f.leaf & PTE_W)) || ((access & PF_EXEC) && (f.leaf & PTE_NX)))
-        return fault_memory(v, what | CB_MEMORY_PRESENT, w->address);
+        return vcpu_report(v, CB_EXIT_MEMORY, what | CB_MEMORY_PRESENT, w->address);
     shadow_table_fill(&v->shadow->table, &f, w);
     shadow_settle(v);
     return VIRT_EXIT_FAULT;
@@ -169,7 +152,7 @@ unsigned shadow_page_fault(struct vcpu *v, u64 linear, u32 error, u64 *cr2)
     case WALK_OK: return fault_fill(v, &f, access, &w);
     case WALK_FAULT: return fault_own(v, linear, w.error, cr2);
     case WALK_MEMORY:
-        return fault_memory(v, CB_MEMORY_TABLE | (w.missing_write ? CB_MEMORY_WRITE | CB_MEMORY_PRESENT : CB_MEMORY_READ),
+        return vcpu_report(v, CB_EXIT_MEMORY, CB_MEMORY_TABLE | (w.missing_write ? CB_MEMORY_WRITE | CB_MEMORY_PRESENT : CB_MEMORY_READ),
                             w.address);
     case WALK_AGAIN: break;
     }

@@ -19,21 +19,11 @@ struct reader {
     u8 mod, reg, rm;
 };
 
-u64 *insn_register(struct regs *r, u32 number)
-{
-    u64 *const all[16] = { &r->rax, &r->rcx, &r->rdx, &r->rbx, NULL,    &r->rbp, &r->rsi, &r->rdi,
-                           &r->r8,  &r->r9,  &r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15 };
-
-    return all[number % 16];
-}
-
 static u64 register_read(const struct insn_context *c, u32 number)
 {
-    const struct regs *r = c->regs;
-    const u64 all[16] = { r->rax, r->rcx, r->rdx, r->rbx, c->rsp, r->rbp, r->rsi, r->rdi,
-                          r->r8,  r->r9,  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15 };
+    const u64 *at = regs_numbered(c->regs, number);
 
-    return all[number % 16];
+    return at ? *at : c->rsp;
 }
 
 static u8 next(struct reader *r)

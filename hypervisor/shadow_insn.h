@@ -20,7 +20,7 @@ enum insn_op {
 
 /* What an instruction refers to besides its bytes. */
 struct insn_context {
-    const struct regs *regs; /* but for rsp and rip */
+    struct regs *regs;       /* but for rsp and rip */
     u64 rsp, rip;
     u64 cr0;                 /* as the guest sees it */
     u8 mode;                 /* bits of an address: 16, 32, 64 */
@@ -35,8 +35,5 @@ struct insn {
 };
 
 struct insn insn_decode(const u8 *code, u32 size, const struct insn_context *c);
-
-/* General register by its number in an instruction; NULL: rsp. */
-u64 *insn_register(struct regs *r, u32 number);
 
 #endif

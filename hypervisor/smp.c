@@ -127,18 +127,13 @@ void smp_start(void)
         log_printf("smp: smt=off: %u sibling threads are not used", parked);
 }
 
-static NORETURN void park(void)
-{
-    cpu.online = CPU_UNFIT;
-    for (;;)
-        __asm__ volatile("cli; hlt");
-}
-
 /* The other CPUs begin here, on their own tables and stack. */
 NORETURN void smp_main(void)
 {
-    if (!cpu_init())
-        park();
+    if (!cpu_init()) {
+        cpu.online = CPU_UNFIT;
+        cpu_stop();
+    }
     apic_init();
     timer_init();
     virt_cpu_init();

@@ -103,7 +103,7 @@ bool svm_vcpu_init(struct vcpu *v)
     if (!vmcb)
         return false;
     vmcb->intercept_dr_read = vmcb->intercept_dr_write = VMCB_INTERCEPT_DR_ADDRESSES;
-    vmcb->intercept_exceptions = SVM_EXCEPTIONS;
+    vmcb->intercept_exceptions = VIRT_EXCEPTIONS;
     vmcb->intercept1 = VMCB_INTERCEPT1_INTR | VMCB_INTERCEPT1_NMI | VMCB_INTERCEPT1_INIT | VMCB_INTERCEPT1_VINTR |
                        VMCB_INTERCEPT1_RDPMC | VMCB_INTERCEPT1_CPUID | VMCB_INTERCEPT1_INVD | VMCB_INTERCEPT1_HLT |
                        VMCB_INTERCEPT1_INVLPGA | VMCB_INTERCEPT1_IOIO | VMCB_INTERCEPT1_MSR |

@@ -6,6 +6,7 @@
 #include "shadow.h"
 #include "types.h"
 #include "vcpu.h"
+#include "virt_state.h"
 #include "vmcb.h"
 
 #define MSR_VM_CR 0xc0010114u
@@ -16,18 +17,6 @@
 #define SVM_EDX_NP (1u << 0)
 #define SVM_EDX_FLUSH_BY_ASID (1u << 6)
 
-/*
- * Exceptions that the hypervisor must see whatever the VMM wants: an endless delivery of #DB or #AC would hang the
- * CPU.
- */
-#define SVM_VECTOR_DB 1u
-#define SVM_VECTOR_UD 6u
-#define SVM_VECTOR_PF 14u
-#define SVM_VECTOR_AC 17u
-#define SVM_VECTOR_MC 18u
-#define SVM_EXCEPTIONS (1u << SVM_VECTOR_DB | 1u << SVM_VECTOR_AC | 1u << SVM_VECTOR_MC)
-
-#define SVM_DR7_ENABLED 0xffull /* L0 to G3 */
 #define SVM_SHADOW 1ull         /* vmcb->interrupt_shadow */
 
 /* cpu.virt: per-CPU data, in two pages. */
@@ -58,7 +47,6 @@ NORETURN void svm_exited(struct vcpu *v);                             /* svm_run
 
 unsigned svm_run(struct vcpu *v);
 void svm_skip(struct vcpu *v, u32 bytes);
-void svm_exception_inject(struct vcpu *v, u32 vector, bool error);
 
 void svm_reset(struct vmcb *vmcb);                                    /* svm_state.c: the power-up state */
 void svm_get(const struct vcpu *v, u32 groups, struct cb_state *out);

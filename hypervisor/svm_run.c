@@ -17,10 +17,6 @@
 ASSERT_OFFSET(struct cpu, virt_physical, CPU_VIRT_PHYSICAL);
 
 #define INJECT_VECTOR_TYPE 0x7ffu /* of CB_INJECT_*, and of EVENTINJ */
-#define INJECT_TYPE 0x700u
-#define INJECT_MASK (INJECT_VECTOR_TYPE | CB_INJECT_ERROR | CB_INJECT_VALID)
-#define VECTOR_BP 3u
-#define VECTOR_OF 4u
 
 /* Lengths of instructions that exist in one encoding, where the hardware does not tell (NRIPS missing). */
 #define LENGTH_VMMCALL 3u
@@ -54,25 +50,19 @@ static void svm_dr_intercept(struct vmcb *vmcb, u16 what)
 static void svm_dr_enter(struct vmcb *vmcb)
 {
     if (!svm_dr_live(vmcb)) {
-        if (!(vmcb->dr7 & SVM_DR7_ENABLED))
+        if (!(vmcb->dr7 & DR7_ENABLED))
             return;
         svm_dr_intercept(vmcb, 0);
     }
-    __asm__ volatile("mov %0, %%dr0" : : "r"(vmcb->dr[0]));
-    __asm__ volatile("mov %0, %%dr1" : : "r"(vmcb->dr[1]));
-    __asm__ volatile("mov %0, %%dr2" : : "r"(vmcb->dr[2]));
-    __asm__ volatile("mov %0, %%dr3" : : "r"(vmcb->dr[3]));
+    debug_addresses_load(vmcb->dr);
 }
 
 static void svm_dr_leave(struct vmcb *vmcb)
 {
     if (!svm_dr_live(vmcb))
         return;
-    __asm__ volatile("mov %%dr0, %0" : "=r"(vmcb->dr[0]));
-    __asm__ volatile("mov %%dr1, %0" : "=r"(vmcb->dr[1]));
-    __asm__ volatile("mov %%dr2, %0" : "=r"(vmcb->dr[2]));
-    __asm__ volatile("mov %%dr3, %0" : "=r"(vmcb->dr[3]));
-    if (!(vmcb->dr7 & SVM_DR7_ENABLED))
+    debug_addresses_store(vmcb->dr);
+    if (!(vmcb->dr7 & DR7_ENABLED))
         svm_dr_intercept(vmcb, VMCB_INTERCEPT_DR_ADDRESSES);
 }
 
@@ -166,7 +156,7 @@ static void svm_requeue(struct vcpu *v, const struct vmcb *vmcb)
 {
     u32 info = (u32)vmcb->exit_int_info, type = info & INJECT_TYPE, vector = CB_INJECT_VECTOR(info);
     bool soft = type == CB_INJECT_TYPE_SOFT ||
-                (type == CB_INJECT_TYPE_EXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF));
+                (type == CB_INJECT_TYPE_EXCEPTION && (vector == EXCEPTION_BP || vector == EXCEPTION_OF));
 
     if ((u32)vmcb->exit_code == VMEXIT_INVALID || (u32)vmcb->exit_code == VMEXIT_SHUTDOWN)
         return;
@@ -179,39 +169,25 @@ static void svm_requeue(struct vcpu *v, const struct vmcb *vmcb)
     vcpu_set_special(v);
 }
 
-void svm_exception_inject(struct vcpu *v, u32 vector, bool error)
-{
-    v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_EXCEPTION | vector | (error ? CB_INJECT_ERROR : 0);
-    v->inject_error = 0;
-    vcpu_set_special(v);
-}
-
 /*
- * The exception goes to the VMM, or on to the guest. An event in whose delivery it was raised is lost in the second
- * case, but for an upcall; #DB and #AC come in between an interrupt and its handler only where a guest lets user
- * mode handle interrupts.
+ * The exception goes to the VMM, or on to the guest. #DB and #AC come in between an interrupt and its handler only where a
+ * guest lets user mode handle interrupts.
  */
 static unsigned svm_exception(struct vcpu *v, struct vmcb *vmcb, u32 vector)
 {
-    if (vector == SVM_VECTOR_MC) {
+    if (vector == EXCEPTION_MC) {
         __asm__ volatile("int %0" : : "i"(EXCEPTION_MC)); /* the host's handler looks at the banks */
         return VIRT_EXIT_HANDLED;
     }
-    if (vector == SVM_VECTOR_PF && v->shadow)
+    if (vector == EXCEPTION_PF && v->shadow)
         return svm_shadow_fault(v, vmcb);
-    if (!(v->exception_bitmap & 1u << vector)) {
-        if (v->inject == (CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector))
-            atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL);
-        svm_exception_inject(v, vector, vector == SVM_VECTOR_AC);
-        return VIRT_EXIT_HANDLED;
-    }
-    v->qual[0] = vector;
-    v->qual[1] = vmcb->exit_info1;
-    if (vector == SVM_VECTOR_PF) {
+    if (!(v->exception_bitmap & 1u << vector))
+        return vcpu_inject_exception(v, vector, 0);
+    if (vector == EXCEPTION_PF) {
         vmcb->cr2 = vmcb->exit_info2; /* an intercepted #PF has not written it (APM 2, 15.12.15) */
         vmcb->clean &= ~VMCB_CLEAN_CR2;
     }
-    return CB_EXIT_EXCEPTION;
+    return vcpu_report(v, CB_EXIT_EXCEPTION, vector, vmcb->exit_info1);
 }
 
 /* Of the instruction before `next` (0: not known), where the guest has left; else `usual`. */
@@ -236,18 +212,13 @@ static u32 svm_usual_length(u32 code)
 
 static unsigned svm_io(struct vcpu *v, const struct vmcb *vmcb)
 {
-    u64 info = vmcb->exit_info1;
+    u64 info = vmcb->exit_info1, what = (u16)(info >> 16) | VMCB_IO_WIDTH(info) << 16;
 
     v->insn_len = svm_length(vmcb, vmcb->exit_info2, 0);
-    v->qual[0] = (u16)(info >> 16) | VMCB_IO_WIDTH(info) << 16;
-    if (info & VMCB_IO_IN)
-        v->qual[0] |= CB_IO_IN;
-    if (info & VMCB_IO_STRING)
-        v->qual[0] |= CB_IO_STRING;
-    if (info & VMCB_IO_REP)
-        v->qual[0] |= CB_IO_REP;
-    v->qual[1] = vmcb->exit_info2;
-    return CB_EXIT_IO;
+    what |= info & VMCB_IO_IN ? CB_IO_IN : 0;
+    what |= info & VMCB_IO_STRING ? CB_IO_STRING : 0;
+    what |= info & VMCB_IO_REP ? CB_IO_REP : 0;
+    return vcpu_report(v, CB_EXIT_IO, what, vmcb->exit_info2);
 }
 
 static unsigned svm_memory(struct vcpu *v, const struct vmcb *vmcb)
@@ -262,9 +233,7 @@ static unsigned svm_memory(struct vcpu *v, const struct vmcb *vmcb)
         what |= CB_MEMORY_PRESENT;
     if (info & VMCB_NPF_TABLE)
         what |= CB_MEMORY_TABLE;
-    v->qual[0] = what;
-    v->qual[1] = vmcb->exit_info2;
-    return CB_EXIT_MEMORY;
+    return vcpu_report(v, CB_EXIT_MEMORY, what, vmcb->exit_info2);
 }
 
 /* Without the entry there was no event either. */
@@ -282,7 +251,6 @@ static void svm_inject_again(struct vcpu *v)
  */
 static unsigned svm_invalid(struct vcpu *v, struct vmcb *vmcb)
 {
-    v->qual[0] = vmcb->exit_code;
     vmcb->clean = 0;
     if (vmcb->cr3 == read_cr3()) {
         svm_reset(vmcb);
@@ -290,13 +258,7 @@ static unsigned svm_invalid(struct vcpu *v, struct vmcb *vmcb)
             svm_shadow_init(v, vmcb);
         v->ctx.regs.rax = 0;
     }
-    return CB_EXIT_INVALID;
-}
-
-static unsigned svm_instruction(struct vcpu *v, u64 which)
-{
-    v->qual[0] = which;
-    return CB_EXIT_INSTRUCTION;
+    return vcpu_report(v, CB_EXIT_INVALID, vmcb->exit_code, 0);
 }
 
 static unsigned svm_rare_exit(struct vcpu *v, struct vmcb *vmcb, u32 code)
@@ -323,22 +285,20 @@ static unsigned svm_rare_exit(struct vcpu *v, struct vmcb *vmcb, u32 code)
     case VMEXIT_NMI: /* was taken at STGI */
     case VMEXIT_INIT:
         return VIRT_EXIT_HANDLED;
-    case VMEXIT_RDPMC: return svm_instruction(v, CB_INSN_RDPMC);
-    case VMEXIT_MONITOR: return svm_instruction(v, CB_INSN_MONITOR);
+    case VMEXIT_RDPMC: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_RDPMC, 0);
+    case VMEXIT_MONITOR: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_MONITOR, 0);
     case VMEXIT_MWAIT:
-    case VMEXIT_MWAIT_ARMED: return svm_instruction(v, CB_INSN_MWAIT);
-    case VMEXIT_XSETBV: return svm_instruction(v, CB_INSN_XSETBV);
-    case VMEXIT_TASK_SWITCH: return svm_instruction(v, CB_INSN_TASK_SWITCH);
+    case VMEXIT_MWAIT_ARMED: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_MWAIT, 0);
+    case VMEXIT_XSETBV: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_XSETBV, 0);
+    case VMEXIT_TASK_SWITCH: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_TASK_SWITCH, 0);
     case VMEXIT_INVLPGA:
     case VMEXIT_VMRUN:
-    case VMEXIT_VMLOAD ... VMEXIT_SKINIT: return svm_instruction(v, CB_INSN_VIRT);
+    case VMEXIT_VMLOAD ... VMEXIT_SKINIT: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_VIRT, 0);
     case VMEXIT_SHUTDOWN: return CB_EXIT_SHUTDOWN;
     case VMEXIT_INVALID:
         svm_inject_again(v);
         return svm_invalid(v, vmcb);
-    default:
-        v->qual[0] = code;
-        return CB_EXIT_OTHER;
+    default: return vcpu_report(v, CB_EXIT_OTHER, code, 0);
     }
 }
 
@@ -347,16 +307,13 @@ static unsigned svm_vmmcall(struct vcpu *v, const struct vmcb *vmcb)
 {
     if (vmcb->cpl == 0)
         return VIRT_EXIT_HYPERCALL;
-    svm_exception_inject(v, SVM_VECTOR_UD, false);
-    return VIRT_EXIT_HANDLED;
+    return vcpu_inject_exception(v, EXCEPTION_UD, 0);
 }
 
 static unsigned svm_cpuid(struct vcpu *v, const struct vmcb *vmcb)
 {
     v->insn_len = svm_length(vmcb, vmcb->next_rip, 0);
-    v->qual[0] = v->shadow ? v->shadow->guest.cr4 : vmcb->cr4;
-    v->qual[1] = v->xcr0;
-    return CB_EXIT_CPUID;
+    return vcpu_report(v, CB_EXIT_CPUID, v->shadow ? v->shadow->guest.cr4 : vmcb->cr4, v->xcr0);
 }
 
 static unsigned svm_exit(struct vcpu *v, struct vmcb *vmcb)
@@ -367,7 +324,7 @@ static unsigned svm_exit(struct vcpu *v, struct vmcb *vmcb)
     v->insn_len = code > VMEXIT_VINTR && code < VMEXIT_NPF ? svm_length(vmcb, vmcb->next_rip, svm_usual_length(code)) : 0;
     switch (code) {
     case VMEXIT_INTR:
-        __asm__ volatile("sti; nop; cli" : : : "memory"); /* here it is taken */
+        interrupts_take();
         return VIRT_EXIT_INTERRUPT;
     case VMEXIT_VMMCALL: return svm_vmmcall(v, vmcb);
     case VMEXIT_HLT: return CB_EXIT_HLT;
@@ -403,7 +360,7 @@ unsigned svm_run(struct vcpu *v)
         v->insn_len = 0;
         return svm_invalid(v, vmcb);
     }
-    if (vcpu_is_special(v) || (vmcb->dr7 & SVM_DR7_ENABLED))
+    if (vcpu_is_special(v) || (vmcb->dr7 & DR7_ENABLED))
         svm_prepare(v, vmcb);
     else if (v->inject)
         svm_inject_upcall(v, vmcb);
@@ -423,7 +380,7 @@ static void svm_finish(struct vcpu *v, struct vmcb *vmcb)
 static bool svm_is_plain_call(const struct vcpu *v, const struct vmcb *vmcb)
 {
     return (u32)vmcb->exit_code == VMEXIT_VMMCALL && vmcb->cpl == 0 && (vmcb->cr0 & CR0_PG) &&
-           !(vmcb->dr7 & SVM_DR7_ENABLED) && !vcpu_is_special(v);
+           !(vmcb->dr7 & DR7_ENABLED) && !vcpu_is_special(v);
 }
 
 static NORETURN void svm_leave(struct vcpu *v)

@@ -35,7 +35,7 @@ void svm_shadow_init(struct vcpu *v, struct vmcb *vmcb)
 {
     v->shadow->guest = (struct paging){ .cr0 = vmcb->cr0 };
     vmcb->nested_control = 0;
-    vmcb->intercept_exceptions |= 1u << SVM_VECTOR_PF;
+    vmcb->intercept_exceptions |= 1u << EXCEPTION_PF;
     vmcb->intercept1 |= VMCB_INTERCEPT1_INVLPG;
     hardware_set(v, vmcb);
 }
@@ -90,7 +90,7 @@ unsigned svm_shadow_fault(struct vcpu *v, struct vmcb *vmcb)
 }
 
 /* *size: bytes of code that could be read. */
-static struct insn instruction(const struct vcpu *v, const struct vmcb *vmcb, u32 *size)
+static struct insn instruction(struct vcpu *v, const struct vmcb *vmcb, u32 *size)
 {
     struct insn_context c = {
         .regs = &v->ctx.regs,
@@ -109,7 +109,7 @@ static struct insn instruction(const struct vcpu *v, const struct vmcb *vmcb, u3
 
 static void register_write(struct vcpu *v, struct vmcb *vmcb, const struct insn *insn, u64 value)
 {
-    u64 *at = insn_register(&v->ctx.regs, insn->reg);
+    u64 *at = regs_numbered(&v->ctx.regs, insn->reg);
 
     if (!at)
         at = &vmcb->rsp;
@@ -129,10 +129,8 @@ unsigned svm_shadow_insn(struct vcpu *v, struct vmcb *vmcb)
 
     switch (insn.op) {
     case INSN_CR_WRITE:
-        if (!shadow_cr_write(&s->guest, &s->table, insn.number, insn.value, code64(v))) {
-            svm_exception_inject(v, EXCEPTION_GP, true);
-            return VIRT_EXIT_HANDLED;
-        }
+        if (!shadow_cr_write(&s->guest, &s->table, insn.number, insn.value, code64(v)))
+            return vcpu_inject_exception(v, EXCEPTION_GP, 0);
         hardware_set(v, vmcb);
         break;
     case INSN_CR_READ: register_write(v, vmcb, &insn, cr_read(&s->guest, insn.number)); break;
@@ -141,8 +139,7 @@ unsigned svm_shadow_insn(struct vcpu *v, struct vmcb *vmcb)
     case INSN_UNKNOWN: /* LMSW or SMSW with memory */
         if (!size)
             return VIRT_EXIT_HANDLED; /* the guest has changed its tables: it tries again, and faults */
-        v->qual[0] = (u32)vmcb->exit_code;
-        return CB_EXIT_OTHER;
+        return vcpu_report(v, CB_EXIT_OTHER, (u32)vmcb->exit_code, 0);
     }
     shadow_settle(v);
     svm_skip(v, insn.length);

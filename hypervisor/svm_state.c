@@ -9,32 +9,14 @@
 #include "svm.h"
 #include "x86.h"
 
-#define SEGMENT_PRESENT 0x80u
-#define SEGMENT_UNUSABLE 0x1000u
 #define SEGMENT_ATTR 0xfffu
-#define SEGMENT_TYPE 0xfu
 #define SEGMENT_DPL(attr) ((u32)(attr) >> 5 & 3u)
-#define TYPE_TSS_AVAILABLE 0x9u
-#define TYPE_TSS_BUSY 0xbu
 
 #define RFLAGS_VM (1ull << 17)
-#define RFLAGS_ALL 0x3f7fd5ull
 #define EFER_FFXSR (1ull << 14)
 #define EFER_TCE (1ull << 15)
 #define EFER_GUEST (EFER_SCE | EFER_LME | EFER_NXE | EFER_FFXSR | EFER_TCE)
-#define DR6_RESET 0xffff0ff0ull
-#define DR7_RESET 0x400ull
-#define PAT_RESET 0x0007040600070406ull
 
-/* All that exits and their replies have seldom. */
-#define GROUPS_REST                                                                                               \
-    (CB_GROUP_CR | CB_GROUP_DR | CB_GROUP_CS_SS | CB_GROUP_DS_ES_FS_GS | CB_GROUP_LDTR_TR | CB_GROUP_GDTR_IDTR |  \
-     CB_GROUP_SYSCALL | CB_GROUP_INJECT | CB_GROUP_CTRL)
-
-/* One field of a message, read once. */
-#define IN(field) (*(const volatile __typeof__(in->field) *)&in->field)
-
-/* APM 2, 14.1.3. */
 void svm_reset(struct vmcb *vmcb)
 {
     const struct vmcb_segment data = { .attr = 0x93, .limit = 0xffff };
@@ -46,7 +28,7 @@ void svm_reset(struct vmcb *vmcb)
     vmcb->tr = (struct vmcb_segment){ .attr = 0x80 | TYPE_TSS_AVAILABLE, .limit = 0xffff };
     vmcb->cpl = 0;
     vmcb->efer = EFER_SVME;
-    vmcb->cr0 = 0x60000010;
+    vmcb->cr0 = CR0_RESET;
     vmcb->cr2 = vmcb->cr3 = vmcb->cr4 = 0;
     vmcb->dr6 = DR6_RESET;
     vmcb->dr7 = DR7_RESET;
@@ -68,12 +50,6 @@ static void segment_get(const struct vmcb_segment *s, struct cb_segment *out)
         out->attr |= SEGMENT_UNUSABLE;
     out->limit = s->limit;
     out->base = s->base;
-}
-
-/* VMLOAD puts addresses into registers that hold only canonical ones. */
-static u64 canonical(u64 address)
-{
-    return (u64)((s64)(address << 16) >> 16);
 }
 
 static void segment_put(struct vmcb_segment *s, const struct cb_segment *in)
@@ -278,7 +254,7 @@ static void rest_put(const struct vcpu *v, struct vmcb *vmcb, u32 groups, const 
         vmcb->interrupt_shadow = IN(blocked) & (CB_BLOCKED_STI | CB_BLOCKED_MOVSS) ? SVM_SHADOW : 0;
     if (groups & CB_GROUP_CTRL) {
         vmcb->tsc_offset = v->tsc_offset;
-        vmcb->intercept_exceptions = v->exception_bitmap | SVM_EXCEPTIONS | (v->shadow ? 1u << SVM_VECTOR_PF : 0);
+        vmcb->intercept_exceptions = v->exception_bitmap | VIRT_EXCEPTIONS | (v->shadow ? 1u << EXCEPTION_PF : 0);
         vmcb->clean &= ~VMCB_CLEAN_INTERCEPTS;
     }
     if (groups & (CB_GROUP_CR | CB_GROUP_CS_SS | CB_GROUP_RFLAGS | CB_GROUP_SYSCALL))

@@ -121,8 +121,8 @@ void trap_ist(struct regs *r)
 {
     if (r->vector != EXCEPTION_NMI)
         kernel_exception(r);
-    while (panic_stops())
-        __asm__ volatile("cli; hlt");
+    if (panic_stops())
+        cpu_stop();
 }
 
 /* ---- The way out ---- */

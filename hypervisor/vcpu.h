@@ -109,6 +109,20 @@ NORETURN void vcpu_left_to_call(struct vcpu *v);
 /* After a hypercall from which the guest does not go on at once: kernel_exit(), or a shorter way into another guest. */
 NORETURN void vcpu_left_after_call(void);
 
+/* For backends: an exit that the VMM is told of, with what. Returns its class. */
+static inline unsigned vcpu_report(struct vcpu *v, unsigned class, u64 qual0, u64 qual1)
+{
+    v->qual[0] = qual0;
+    v->qual[1] = qual1;
+    return class;
+}
+
+/*
+ * For backends: the guest is to get an exception (`error`: if it has an error code). An event in whose delivery it was
+ * raised is lost, but for an upcall. Returns the class of the exit (virt.h) from which that follows.
+ */
+unsigned vcpu_inject_exception(struct vcpu *v, u32 vector, u32 error);
+
 /* The current vCPU: sends an exit to its VMM. May not return, and must be all that kernel_exit() has to do. */
 void vcpu_deliver(struct vcpu *v, unsigned class);
 

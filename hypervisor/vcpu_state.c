@@ -4,27 +4,28 @@
 #include "kstring.h"
 #include "vcpu.h"
 #include "virt.h"
+#include "virt_state.h"
 
-#define VECTOR_NMI 2u
-#define VECTOR_MC 18u
 #define VECTOR_LAST 30u /* the last exception that can be injected; 31 is reserved */
 #define UPCALL_FIRST 32u
 
 /* Groups that change nothing about how the guest is entered. */
 #define GROUPS_PLAIN (CB_GROUP_ACDB | CB_GROUP_BSD | CB_GROUP_R8_R15 | CB_GROUP_RSP | CB_GROUP_RIP | CB_GROUP_RFLAGS)
 
-#define INJECT_TYPE 0x700u
 #define INJECT_VECTOR 0xffu
 
-#define XCR0_X87 (1ull << 0)
-#define XCR0_SSE (1ull << 1)
-#define XCR0_AVX (1ull << 2)
-#define XCR0_MPX (3ull << 3)
-#define XCR0_AVX512 (7ull << 5)
-#define XCR0_AMX (3ull << 17)
+/* Those that push an error code: APM 2, 8.2. */
+#define VECTORS_WITH_ERROR (1u << EXCEPTION_DF | 0x1fu << 10 | 1u << EXCEPTION_AC)
 
-/* One field of a message, read once. */
-#define IN(field) (*(const volatile __typeof__(in->field) *)&in->field)
+unsigned vcpu_inject_exception(struct vcpu *v, u32 vector, u32 error)
+{
+    if (v->inject == (CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector))
+        atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL);
+    v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_EXCEPTION | vector | (VECTORS_WITH_ERROR >> vector & 1 ? CB_INJECT_ERROR : 0);
+    v->inject_error = error;
+    vcpu_set_special(v);
+    return VIRT_EXIT_HANDLED;
+}
 
 static void inject_get(const struct vcpu *v, struct cb_state *out)
 {
@@ -51,10 +52,10 @@ static u32 inject_check(u32 inject)
     case CB_INJECT_TYPE_SOFT:
         break;
     case CB_INJECT_TYPE_NMI:
-        vector = VECTOR_NMI;
+        vector = EXCEPTION_NMI;
         break;
     case CB_INJECT_TYPE_EXCEPTION:
-        if (vector == VECTOR_NMI || vector > VECTOR_LAST)
+        if (vector == EXCEPTION_NMI || vector > VECTOR_LAST)
             return 0;
         error = inject & CB_INJECT_ERROR;
         break;
@@ -83,11 +84,10 @@ static void inject_put(struct vcpu *v, const struct cb_state *in)
 /* SDM 1, 13.3: what XSETBV takes. */
 static bool xcr0_valid(u64 x)
 {
-    u64 mpx = x & XCR0_MPX, avx512 = x & XCR0_AVX512, amx = x & XCR0_AMX;
+    u64 avx512 = x & XCR0_AVX512;
 
     return !(x & ~fpu_features) && (x & XCR0_X87) && (!(x & XCR0_AVX) || (x & XCR0_SSE)) &&
-           (!mpx || mpx == XCR0_MPX) && (!avx512 || (avx512 == XCR0_AVX512 && (x & XCR0_AVX))) &&
-           (!amx || amx == XCR0_AMX);
+           (!avx512 || (avx512 == XCR0_AVX512 && (x & XCR0_AVX)));
 }
 
 /* Who has an APIC may find an interrupt in it when it executes HLT behind STI: so HLT must be its VMM's to answer for. */
@@ -106,7 +106,7 @@ static void control_put(struct vcpu *v, const struct cb_state *in)
 
     v->ctrl = IN(ctrl) & (CB_CTRL_HLT | CB_CTRL_UPCALL | CB_CTRL_VAPIC);
     v->impossible = control_check(v->ctrl);
-    v->exception_bitmap = IN(exception_bitmap) & ~(1u << VECTOR_NMI | 1u << VECTOR_MC);
+    v->exception_bitmap = IN(exception_bitmap) & ~(1u << EXCEPTION_NMI | 1u << EXCEPTION_MC);
     v->tsc_offset = IN(tsc_offset);
     if (xcr0_valid(xcr0))
         v->xcr0 = xcr0;

@@ -311,7 +311,7 @@ static void controls_setup(const struct vcpu *v, struct vmx *x)
     x->secondary = m->secondary;
     vmcs_write(VMCS_EXIT_CONTROLS, m->exit);
     vmcs_write(VMCS_ENTRY_CONTROLS, m->entry);
-    vmcs_write(VMCS_EXCEPTIONS, VMX_EXCEPTIONS);
+    vmcs_write(VMCS_EXCEPTIONS, VIRT_EXCEPTIONS);
     vmcs_write(VMCS_PF_ERROR_MASK, 0); /* #PF is as other exceptions: 26.2 */
     vmcs_write(VMCS_PF_ERROR_MATCH, 0);
     vmcs_write(VMCS_CR3_TARGETS, 0);

@@ -9,20 +9,8 @@
 #include "log.h"
 #include "types.h"
 #include "vcpu.h"
+#include "virt_state.h"
 #include "vmcs.h"
-
-/*
- * Exceptions that the hypervisor must see whatever the VMM wants: an endless delivery of #DB or #AC would hang the
- * CPU.
- */
-#define VMX_VECTOR_DB 1u
-#define VMX_VECTOR_NMI 2u
-#define VMX_VECTOR_UD 6u
-#define VMX_VECTOR_GP 13u
-#define VMX_VECTOR_PF 14u
-#define VMX_VECTOR_AC 17u
-#define VMX_VECTOR_MC 18u
-#define VMX_EXCEPTIONS (1u << VMX_VECTOR_DB | 1u << VMX_VECTOR_AC | 1u << VMX_VECTOR_MC)
 
 /*
  * Control register bits that the guest does not own: a write that would change one leaves the guest, and reading
@@ -39,16 +27,12 @@
 /* SMAP SMEP OSXSAVE PCIDE FSGSBASE UMIP OSXMMEXCPT OSFXSR PCE PGE PAE PSE DE TSD PVI VME: what CPUID can offer */
 #define VMX_CR4_OWNED 0x370fbfull
 
-#define VMX_INJECT_TYPE 0x700u /* of CB_INJECT_*, and of VMCS_ENTRY_EVENT */
-#define VMX_INJECT_MASK (VMX_INJECT_TYPE | 0xffu | CB_INJECT_ERROR | CB_INJECT_VALID)
 #define VMX_RIGHTS_DPL(rights) ((u32)(rights) >> 5 & 3u)
 #define VMX_MSR_CSTAR 0xc0000083u
 
 #define VMX_APIC_CONTROLS2 (VMCS_CONTROL2_APIC_ACCESSES | VMCS_CONTROL2_APIC_REGISTERS | VMCS_CONTROL2_APIC_DELIVERY)
 
-#define VMX_DR7_ENABLED 0xffull /* L0 to G3 */
 #define VMX_DR7_GD (1ull << 13)
-#define VMX_DR6_RESET 0xffff0ff0ull
 
 /* What the hardware offers and the controls that follow; the boot CPU's, constant after boot. */
 struct vmx_machine {
@@ -142,7 +126,6 @@ void vmx_skip(struct vcpu *v, u32 bytes);
 bool vmx_interruptible(const struct vcpu *v);
 void vmx_enable_interrupts(struct vcpu *v);
 void vmx_controls(struct vmx *x, u32 primary);
-unsigned vmx_fault(struct vcpu *v, u32 vector);  /* the guest gets #UD or #GP */
 
 /* vmx_shadow.c: for vCPUs that have v->shadow; the VMCS is loaded. */
 void vmx_shadow_init(const struct vcpu *v, struct vmx *x);           /* after a reset */
@@ -163,6 +146,9 @@ unsigned vmx_apic_exit(struct vcpu *v, const struct vmx *x, u32 reason);
 
 unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason);         /* vmx_exit.c */
 void vmx_requeue(struct vcpu *v);                /* the event whose delivery the exit interrupted */
+unsigned vmx_skip_handled(struct vcpu *v);       /* the instruction has been dealt with */
+u64 vmx_register_read(struct vcpu *v, u32 number); /* general registers by their numbers in instructions */
+void vmx_register_write(struct vcpu *v, u32 number, u64 value);
 
 void vmx_reset(struct vmx *x);                                        /* vmx_state.c: the power-up state */
 void vmx_get(const struct vcpu *v, u32 groups, struct cb_state *out);
@@ -179,9 +165,7 @@ static inline u64 vmx_cr4(const struct vmx *x)
 /* The two exits that go the short way to the VMM; v->insn_len is set. */
 static inline unsigned vmx_cpuid(struct vcpu *v, const struct vmx *x)
 {
-    v->qual[0] = vmx_cr4(x);
-    v->qual[1] = v->xcr0;
-    return CB_EXIT_CPUID;
+    return vcpu_report(v, CB_EXIT_CPUID, vmx_cr4(x), v->xcr0);
 }
 
 static inline unsigned vmx_io(struct vcpu *v)
@@ -191,9 +175,7 @@ static inline unsigned vmx_io(struct vcpu *v)
     what |= q & VMCS_IO_IN ? CB_IO_IN : 0;
     what |= q & VMCS_IO_STRING ? CB_IO_STRING : 0;
     what |= q & VMCS_IO_REP ? CB_IO_REP : 0;
-    v->qual[0] = what;
-    v->qual[1] = vmcs_read(VMCS_GUEST_RIP) + v->insn_len;
-    return CB_EXIT_IO;
+    return vcpu_report(v, CB_EXIT_IO, what, vmcs_read(VMCS_GUEST_RIP) + v->insn_len);
 }
 
 const char *vmx_reason_insn(u64 error);                               /* vmx_reason.c: what the manual calls it */

@@ -16,9 +16,6 @@
 #define TPR_SHIFT 4u     /* of the class, which is CR8 */
 #define EOI_BITMAPS 4u
 
-/* One field of a message, read once. */
-#define IN(field) (*(const volatile __typeof__(in->field) *)&in->field)
-
 bool vmx_apic_init(struct vcpu *v, struct vmx *x)
 {
     x->apic = account_page(v->ctx.obj.account);
@@ -172,9 +169,7 @@ static unsigned apic_access(struct vcpu *v, const struct vmx *x, u64 q)
     case VMCS_APIC_DELIVERY: break;
     default: what |= CB_MEMORY_WRITE | CB_MEMORY_TABLE; break;
     }
-    v->qual[0] = what;
-    v->qual[1] = x->apic_page + (type <= VMCS_APIC_DELIVERY ? VMCS_APIC_OFFSET(q) : 0);
-    return CB_EXIT_MEMORY;
+    return vcpu_report(v, CB_EXIT_MEMORY, what, x->apic_page + (type <= VMCS_APIC_DELIVERY ? VMCS_APIC_OFFSET(q) : 0));
 }
 
 unsigned vmx_apic_exit(struct vcpu *v, const struct vmx *x, u32 reason)

@@ -26,15 +26,15 @@ static void vmx_block_nmi(struct vcpu *v, bool blocked)
  */
 void vmx_requeue(struct vcpu *v)
 {
-    u32 event = (u32)vmcs_read(VMCS_VECTORING), type = event & VMX_INJECT_TYPE;
+    u32 event = (u32)vmcs_read(VMCS_VECTORING), type = event & INJECT_TYPE;
 
     if (!(event & CB_INJECT_VALID))
         return;
-    if (type >= CB_INJECT_TYPE_SOFT && (v->injected & VMX_INJECT_TYPE) != type)
+    if (type >= CB_INJECT_TYPE_SOFT && (v->injected & INJECT_TYPE) != type)
         return;
     if (type == CB_INJECT_TYPE_NMI)
         vmx_block_nmi(v, false);
-    v->inject = event & VMX_INJECT_MASK;
+    v->inject = event & INJECT_MASK;
     v->inject_error = (u32)vmcs_read(VMCS_VECTORING_ERROR);
     vcpu_set_special(v);
 }
@@ -46,20 +46,7 @@ static void vmx_iret_faulted(struct vcpu *v, u64 info)
         vmx_block_nmi(v, true);
 }
 
-static void vmx_exception_inject(struct vcpu *v, u32 vector, bool error)
-{
-    v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_EXCEPTION | vector | (error ? CB_INJECT_ERROR : 0);
-    v->inject_error = 0;
-    vcpu_set_special(v);
-}
-
-unsigned vmx_fault(struct vcpu *v, u32 vector)
-{
-    vmx_exception_inject(v, vector, vector == VMX_VECTOR_GP);
-    return VIRT_EXIT_HANDLED;
-}
-
-static unsigned vmx_skip_handled(struct vcpu *v)
+unsigned vmx_skip_handled(struct vcpu *v)
 {
     vmx_skip(v, v->insn_len);
     return VIRT_EXIT_HANDLED;
@@ -72,7 +59,7 @@ static void vmx_debug(struct vcpu *v, struct vmx *x, u32 event)
 
     x->dr6 = (x->dr6 & ~DR6_HITS) | cause;
     vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~VMX_DR7_GD);
-    if ((event & VMX_INJECT_TYPE) == VMCS_EVENT_PRIVILEGED_SOFT && !(v->exception_bitmap & 1u << VMX_VECTOR_DB))
+    if ((event & INJECT_TYPE) == VMCS_EVENT_PRIVILEGED_SOFT && !(v->exception_bitmap & 1u << EXCEPTION_DB))
         vmx_skip(v, v->insn_len); /* INT1: what is injected returns behind it */
     /* Entry wants to see this where a shadow and single-stepping meet (27.3.1.5). */
     if ((cause & DR6_STEP) && !vmx_interruptible(v) && (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF) &&
@@ -81,42 +68,34 @@ static void vmx_debug(struct vcpu *v, struct vmx *x, u32 event)
 }
 
 /*
- * The exception goes to the VMM, or on to the guest. An event in whose delivery it was raised is lost in the second
- * case, but for an upcall; #DB and #AC come in between an interrupt and its handler only where a guest lets user
- * mode handle interrupts.
+ * The exception goes to the VMM, or on to the guest. #DB and #AC come in between an interrupt and its handler only where a
+ * guest lets user mode handle interrupts.
  */
 static unsigned vmx_exception(struct vcpu *v, struct vmx *x)
 {
     u32 event = (u32)vmcs_read(VMCS_EXIT_EVENT), vector = CB_INJECT_VECTOR(event);
 
-    if ((event & VMX_INJECT_TYPE) == CB_INJECT_TYPE_NMI) {
+    if ((event & INJECT_TYPE) == CB_INJECT_TYPE_NMI) {
         __asm__ volatile("int %0" : : "i"(EXCEPTION_NMI)); /* whose IRET lets the next one in */
         return VIRT_EXIT_HANDLED;
     }
-    if (vector == VMX_VECTOR_MC) {
+    if (vector == EXCEPTION_MC) {
         __asm__ volatile("int %0" : : "i"(EXCEPTION_MC)); /* the host's handler looks at the banks */
         return VIRT_EXIT_HANDLED;
     }
-    if ((event & VMX_INJECT_TYPE) >= VMCS_EVENT_PRIVILEGED_SOFT)
+    if ((event & INJECT_TYPE) >= VMCS_EVENT_PRIVILEGED_SOFT)
         v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
     vmx_requeue(v);
     vmx_iret_faulted(v, event);
-    if (vector == VMX_VECTOR_DB)
+    if (vector == EXCEPTION_DB)
         vmx_debug(v, x, event);
-    if (vector == VMX_VECTOR_PF && v->shadow)
+    if (vector == EXCEPTION_PF && v->shadow)
         return vmx_shadow_fault(v, x);
-    if (!(v->exception_bitmap & 1u << vector)) {
-        if (v->inject == (CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector))
-            atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL);
-        vmx_exception_inject(v, vector, vector == VMX_VECTOR_AC);
-        return VIRT_EXIT_HANDLED;
-    }
-    v->qual[0] = vector;
-    if (event & CB_INJECT_ERROR)
-        v->qual[1] = vmcs_read(VMCS_EXIT_EVENT_ERROR);
-    if (vector == VMX_VECTOR_PF)
+    if (!(v->exception_bitmap & 1u << vector))
+        return vcpu_inject_exception(v, vector, 0);
+    if (vector == EXCEPTION_PF)
         x->cr2 = vmcs_read(VMCS_QUALIFICATION);
-    return CB_EXIT_EXCEPTION;
+    return vcpu_report(v, CB_EXIT_EXCEPTION, vector, event & CB_INJECT_ERROR ? vmcs_read(VMCS_EXIT_EVENT_ERROR) : 0);
 }
 
 static unsigned vmx_memory(struct vcpu *v)
@@ -133,9 +112,7 @@ static unsigned vmx_memory(struct vcpu *v)
         what |= CB_MEMORY_PRESENT;
     if ((q & VMCS_EPT_LINEAR) && !(q & VMCS_EPT_FINAL))
         what |= CB_MEMORY_TABLE;
-    v->qual[0] = what;
-    v->qual[1] = vmcs_read(VMCS_GUEST_PHYSICAL);
-    return CB_EXIT_MEMORY;
+    return vcpu_report(v, CB_EXIT_MEMORY, what, vmcs_read(VMCS_GUEST_PHYSICAL));
 }
 
 /* The guest's domain has ports. */
@@ -151,7 +128,7 @@ static unsigned vmx_vmcall(struct vcpu *v)
 {
     if (VMX_RIGHTS_DPL(vmcs_read(VMCS_GUEST_SS_RIGHTS)) == 0)
         return VIRT_EXIT_HYPERCALL;
-    return vmx_fault(v, VMX_VECTOR_UD);
+    return vcpu_inject_exception(v, EXCEPTION_UD, 0);
 }
 
 /* Those of SYSCALL are the guest's own; NULL: the VMM answers for it. */
@@ -186,28 +163,28 @@ static unsigned vmx_wrmsr(struct vcpu *v, struct vmx *x)
 
     if (!at)
         return CB_EXIT_WRMSR;
-    if ((address && value != (u64)((s64)(value << 16) >> 16)) || (msr == MSR_FMASK && value >> 32))
-        return vmx_fault(v, VMX_VECTOR_GP);
+    if ((address && value != canonical(value)) || (msr == MSR_FMASK && value >> 32))
+        return vcpu_inject_exception(v, EXCEPTION_GP, 0);
     *at = value;
     cpu_syscall_restore(); /* the next entry loads what is new */
     return vmx_skip_handled(v);
 }
 
-/* General register by its number in an instruction. */
-static u64 *vmx_register(struct vcpu *v, u32 number)
+u64 vmx_register_read(struct vcpu *v, u32 number)
 {
-    struct regs *r = &v->ctx.regs;
-    u64 *const all[16] = { &r->rax, &r->rcx, &r->rdx, &r->rbx, NULL,    &r->rbp, &r->rsi, &r->rdi,
-                           &r->r8,  &r->r9,  &r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15 };
-
-    return all[number];
-}
-
-static u64 vmx_register_read(struct vcpu *v, u32 number)
-{
-    const u64 *at = vmx_register(v, number);
+    const u64 *at = regs_numbered(&v->ctx.regs, number);
 
     return at ? *at : vmcs_read(VMCS_GUEST_RSP);
+}
+
+void vmx_register_write(struct vcpu *v, u32 number, u64 value)
+{
+    u64 *at = regs_numbered(&v->ctx.regs, number);
+
+    if (at)
+        *at = value;
+    else
+        vmcs_write(VMCS_GUEST_RSP, value);
 }
 
 /*
@@ -218,7 +195,7 @@ static unsigned vmx_cr0_write(struct vcpu *v, struct vmx *x, u64 value)
 {
     if ((value & ~(VMX_CR0_OWNED | VMX_CR0_SHADOWED)) || ((value & VMX_CR0_NW) && !(value & VMX_CR0_CD)) ||
         ((value & CR0_PG) && !(value & CR0_PE)))
-        return vmx_fault(v, VMX_VECTOR_GP);
+        return vcpu_inject_exception(v, EXCEPTION_GP, 0);
     x->cr0_shadow = value;
     vmcs_write(VMCS_CR0_SHADOW, value);
     return VIRT_EXIT_HANDLED;
@@ -227,7 +204,7 @@ static unsigned vmx_cr0_write(struct vcpu *v, struct vmx *x, u64 value)
 static unsigned vmx_cr4_write(struct vcpu *v, struct vmx *x, u64 value)
 {
     if (value & ~vmx_machine.cr4_allowed)
-        return vmx_fault(v, VMX_VECTOR_GP);
+        return vcpu_inject_exception(v, EXCEPTION_GP, 0);
     x->cr4_shadow = value;
     vmcs_write(VMCS_CR4_SHADOW, value);
     return VIRT_EXIT_HANDLED;
@@ -236,17 +213,15 @@ static unsigned vmx_cr4_write(struct vcpu *v, struct vmx *x, u64 value)
 /* CR8 is a number to remember: there is no APIC that looks at it. With a virtual one it does not leave the guest. */
 static unsigned vmx_cr8(struct vcpu *v, struct vmx *x, u64 q)
 {
-    u64 *at = vmx_register(v, VMCS_CR_REGISTER(q)), value;
+    u64 value;
 
     if (VMCS_CR_ACCESS(q) == VMCS_CR_TO) {
         value = vmx_register_read(v, VMCS_CR_REGISTER(q));
         if (value > 0xf)
-            return vmx_fault(v, VMX_VECTOR_GP);
+            return vcpu_inject_exception(v, EXCEPTION_GP, 0);
         x->cr8 = value;
-    } else if (at) {
-        *at = x->cr8;
     } else {
-        vmcs_write(VMCS_GUEST_RSP, x->cr8);
+        vmx_register_write(v, VMCS_CR_REGISTER(q), x->cr8);
     }
     return vmx_skip_handled(v);
 }
@@ -264,14 +239,7 @@ static unsigned vmx_cr(struct vcpu *v, struct vmx *x)
         return vmx_cr0_write(v, x, vmx_register_read(v, VMCS_CR_REGISTER(q)));
     if (number == 4 && access == VMCS_CR_TO)
         return vmx_cr4_write(v, x, vmx_register_read(v, VMCS_CR_REGISTER(q)));
-    v->qual[0] = number | (access == VMCS_CR_FROM ? 0 : CB_CR_WRITE) | VMCS_CR_REGISTER(q) << 8;
-    return CB_EXIT_CR;
-}
-
-static unsigned vmx_instruction(struct vcpu *v, u64 which)
-{
-    v->qual[0] = which;
-    return CB_EXIT_INSTRUCTION;
+    return vcpu_report(v, CB_EXIT_CR, number | (access == VMCS_CR_FROM ? 0 : CB_CR_WRITE) | VMCS_CR_REGISTER(q) << 8, 0);
 }
 
 static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
@@ -290,17 +258,17 @@ static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
     case VMCS_REASON_INIT:
     case VMCS_REASON_STARTUP: return VIRT_EXIT_HANDLED;
     case VMCS_REASON_PAUSE:
-        __asm__ volatile("sti; nop; cli" : : : "memory");
+        interrupts_take();
         vmx_skip(v, v->insn_len);
         return VIRT_EXIT_INTERRUPT;
     case VMCS_REASON_INVLPG: return vmx_shadow_invlpg(v);
-    case VMCS_REASON_RDPMC: return vmx_instruction(v, CB_INSN_RDPMC);
-    case VMCS_REASON_MONITOR: return vmx_instruction(v, CB_INSN_MONITOR);
-    case VMCS_REASON_MWAIT: return vmx_instruction(v, CB_INSN_MWAIT);
-    case VMCS_REASON_XSETBV: return vmx_instruction(v, CB_INSN_XSETBV);
+    case VMCS_REASON_RDPMC: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_RDPMC, 0);
+    case VMCS_REASON_MONITOR: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_MONITOR, 0);
+    case VMCS_REASON_MWAIT: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_MWAIT, 0);
+    case VMCS_REASON_XSETBV: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_XSETBV, 0);
     case VMCS_REASON_TASK_SWITCH:
         vmx_requeue(v);
-        return vmx_instruction(v, CB_INSN_TASK_SWITCH);
+        return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_TASK_SWITCH, 0);
     case VMCS_REASON_APIC_ACCESS:
     case VMCS_REASON_APIC_EOI:
     case VMCS_REASON_APIC_WRITE: return vmx_apic_exit(v, x, reason);
@@ -309,14 +277,11 @@ static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
     case VMCS_REASON_VMCLEAR ... VMCS_REASON_VMXON:
     case VMCS_REASON_INVEPT:
     case VMCS_REASON_INVVPID:
-    case VMCS_REASON_VMFUNC: return vmx_instruction(v, CB_INSN_VIRT);
+    case VMCS_REASON_VMFUNC: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_VIRT, 0);
     case VMCS_REASON_TRIPLE_FAULT:
         vmcs_write(VMCS_ACTIVITY, 0); /* in shutdown it could not be entered again */
         return CB_EXIT_SHUTDOWN;
-    default:
-        v->qual[0] = reason;
-        v->qual[1] = vmcs_read(VMCS_QUALIFICATION);
-        return CB_EXIT_OTHER;
+    default: return vcpu_report(v, CB_EXIT_OTHER, reason, vmcs_read(VMCS_QUALIFICATION));
     }
 }
 
@@ -340,7 +305,7 @@ unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason)
     switch (reason) {
     case VMCS_REASON_INTERRUPT:
     case VMCS_REASON_TIMER:
-        __asm__ volatile("sti; nop; cli" : : : "memory"); /* here it is taken */
+        interrupts_take();
         return VIRT_EXIT_INTERRUPT;
     case VMCS_REASON_VMCALL: return vmx_vmcall(v);
     case VMCS_REASON_CPUID: return vmx_cpuid(v, x);

@@ -79,10 +79,7 @@ static void vmx_dr_enter(const struct vmx *x)
 {
     if (!x->dr_live)
         return;
-    __asm__ volatile("mov %0, %%dr0" : : "r"(x->dr[0]));
-    __asm__ volatile("mov %0, %%dr1" : : "r"(x->dr[1]));
-    __asm__ volatile("mov %0, %%dr2" : : "r"(x->dr[2]));
-    __asm__ volatile("mov %0, %%dr3" : : "r"(x->dr[3]));
+    debug_addresses_load(x->dr);
     __asm__ volatile("mov %0, %%dr6" : : "r"(x->dr6));
 }
 
@@ -90,12 +87,9 @@ static void vmx_dr_leave(struct vmx *x)
 {
     if (!x->dr_live)
         return;
-    __asm__ volatile("mov %%dr0, %0" : "=r"(x->dr[0]));
-    __asm__ volatile("mov %%dr1, %0" : "=r"(x->dr[1]));
-    __asm__ volatile("mov %%dr2, %0" : "=r"(x->dr[2]));
-    __asm__ volatile("mov %%dr3, %0" : "=r"(x->dr[3]));
+    debug_addresses_store(x->dr);
     __asm__ volatile("mov %%dr6, %0" : "=r"(x->dr6));
-    if (!(vmcs_read(VMCS_GUEST_DR7) & VMX_DR7_ENABLED)) {
+    if (!(vmcs_read(VMCS_GUEST_DR7) & DR7_ENABLED)) {
         x->dr_live = false;
         vmx_controls(x, x->primary | VMCS_CONTROL_DR);
     }
@@ -138,10 +132,10 @@ static void vmx_inject(struct vcpu *v)
     v->inject = 0;
     if (!(vmcs_read(VMCS_GUEST_CR0) & CR0_PE)) /* real mode has no error codes: 27.2.1.3 */
         inject &= ~CB_INJECT_ERROR;
-    vmcs_write(VMCS_ENTRY_EVENT, inject & VMX_INJECT_MASK);
+    vmcs_write(VMCS_ENTRY_EVENT, inject & INJECT_MASK);
     vmcs_write(VMCS_ENTRY_EVENT_ERROR, v->inject_error);
     vmcs_write(VMCS_ENTRY_INSN_LEN, 0); /* a software interrupt returns to rip */
-    if ((inject & VMX_INJECT_TYPE) == CB_INJECT_TYPE_NMI)
+    if ((inject & INJECT_TYPE) == CB_INJECT_TYPE_NMI)
         v->nmi = VCPU_NMI_BLOCKED;
 }
 
@@ -172,7 +166,7 @@ static void vmx_prepare(struct vcpu *v, struct vmx *x)
         xsetbv(v->xcr0);
     if (v->shadow)
         vmx_shadow_enter(v);
-    if (x->launched && !v->want_window && !(v->injected & VMX_INJECT_TYPE) && v->nmi == VCPU_NMI_OPEN && !x->dr_live &&
+    if (x->launched && !v->want_window && !(v->injected & INJECT_TYPE) && v->nmi == VCPU_NMI_OPEN && !x->dr_live &&
         !vmx_switches_xcr0(v) && !v->shadow)
         atomic_fetch_and_explicit(&v->hazards, ~VCPU_HAZARD_STATE, memory_order_relaxed);
 }
@@ -217,9 +211,7 @@ static unsigned vmx_invalid(struct vcpu *v, struct vmx *x, const char *why, u64 
     vmcs_write(VMCS_ENTRY_EVENT, 0); /* only an exit takes it back */
     vcpu_set_special(v);
     v->insn_len = 0;
-    v->qual[0] = code;
-    v->qual[1] = more;
-    return CB_EXIT_INVALID;
+    return vcpu_report(v, CB_EXIT_INVALID, code, more);
 }
 
 NORETURN void vmx_failed(struct vcpu *v)

@@ -13,11 +13,7 @@
 #include "x86.h"
 
 #define RIGHTS_L (1u << 13)
-#define RIGHTS_DPL(rights) ((u32)(rights) >> 5 & 3u)
 #define EFER_GUEST (EFER_SCE | EFER_LME | EFER_NXE)
-
-/* One field of a message, read once. */
-#define IN(field) (*(const volatile __typeof__(in->field) *)&in->field)
 
 static bool code64(const struct paging *p)
 {
@@ -68,7 +64,7 @@ void vmx_shadow_init(const struct vcpu *v, struct vmx *x)
     vmcs_write(VMCS_CR0_MASK, ~0ull);
     x->cr4_mask = ~0ull;
     vmcs_write(VMCS_CR4_MASK, x->cr4_mask);
-    vmcs_write(VMCS_EXCEPTIONS, VMX_EXCEPTIONS | 1u << VMX_VECTOR_PF);
+    vmcs_write(VMCS_EXCEPTIONS, VIRT_EXCEPTIONS | 1u << EXCEPTION_PF);
     efer_lists_init(x);
     hardware_set(v, x);
 }
@@ -115,28 +111,11 @@ void vmx_shadow_enter(const struct vcpu *v)
 
 unsigned vmx_shadow_fault(struct vcpu *v, struct vmx *x)
 {
-    bool user_mode = RIGHTS_DPL(vmcs_read(VMCS_GUEST_SS_RIGHTS)) == 3;
+    bool user_mode = VMX_RIGHTS_DPL(vmcs_read(VMCS_GUEST_SS_RIGHTS)) == 3;
     bool pass = (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_AC) && !user_mode; /* else it is implicit, from user mode */
     u32 error = (u32)vmcs_read(VMCS_EXIT_EVENT_ERROR);
 
     return shadow_page_fault(v, vmcs_read(VMCS_QUALIFICATION), error | (pass ? PF_AC : 0), &x->cr2);
-}
-
-static u64 register_read(struct vcpu *v, u32 number)
-{
-    const u64 *at = insn_register(&v->ctx.regs, number);
-
-    return at ? *at : vmcs_read(VMCS_GUEST_RSP);
-}
-
-static void cr3_read(struct vcpu *v, u32 number)
-{
-    u64 *at = insn_register(&v->ctx.regs, number), value = v->shadow->guest.cr3;
-
-    if (at)
-        *at = value;
-    else
-        vmcs_write(VMCS_GUEST_RSP, value);
 }
 
 /* What is to be written to the control register. */
@@ -149,7 +128,7 @@ static u64 cr_value(struct vcpu *v, u64 q)
     case VMCS_CR_CLTS: return p->cr0 & ~CR0_TS;
     case VMCS_CR_LMSW: return (p->cr0 & ~0xeull) | (VMCS_CR_SOURCE(q) & 0xf);
     default:
-        value = register_read(v, VMCS_CR_REGISTER(q));
+        value = vmx_register_read(v, VMCS_CR_REGISTER(q));
         return code64(p) ? value : (u32)value;
     }
 }
@@ -159,21 +138,19 @@ unsigned vmx_shadow_cr(struct vcpu *v, struct vmx *x, u64 q)
     struct shadow *s = v->shadow;
 
     if (VMCS_CR_ACCESS(q) == VMCS_CR_FROM) {
-        cr3_read(v, VMCS_CR_REGISTER(q));
+        vmx_register_write(v, VMCS_CR_REGISTER(q), s->guest.cr3);
     } else {
         if (!shadow_cr_write(&s->guest, &s->table, VMCS_CR_NUMBER(q), cr_value(v, q), code64(&s->guest)))
-            return vmx_fault(v, VMX_VECTOR_GP);
+            return vcpu_inject_exception(v, EXCEPTION_GP, 0);
         hardware_set(v, x);
         shadow_settle(v);
     }
-    vmx_skip(v, v->insn_len);
-    return VIRT_EXIT_HANDLED;
+    return vmx_skip_handled(v);
 }
 
 unsigned vmx_shadow_invlpg(struct vcpu *v)
 {
     shadow_table_drop(&v->shadow->table, vmcs_read(VMCS_QUALIFICATION));
     shadow_settle(v);
-    vmx_skip(v, v->insn_len);
-    return VIRT_EXIT_HANDLED;
+    return vmx_skip_handled(v);
 }

@@ -9,35 +9,11 @@
 #include "vmx.h"
 #include "x86.h"
 
-#define SEGMENT_PRESENT 0x80u
-#define SEGMENT_UNUSABLE 0x1000u
-#define SEGMENT_TYPE 0xfu
-#define TYPE_TSS_AVAILABLE 0x9u
-#define TYPE_TSS_BUSY 0xbu
-
-#define RFLAGS_ALL 0x3f7fd5ull
 #define EFER_GUEST (EFER_SCE | EFER_LME | EFER_NXE)
-#define DR7_RESET 0x400ull
-#define PAT_RESET 0x0007040600070406ull
-#define CR0_RESET 0x60000010ull
-
-/* All that exits and their replies have seldom. */
-#define GROUPS_REST                                                                                               \
-    (CB_GROUP_CR | CB_GROUP_DR | CB_GROUP_CS_SS | CB_GROUP_DS_ES_FS_GS | CB_GROUP_LDTR_TR | CB_GROUP_GDTR_IDTR |  \
-     CB_GROUP_SYSCALL | CB_GROUP_INJECT | CB_GROUP_CTRL | CB_GROUP_VAPIC)
-
-/* One field of a message, read once. */
-#define IN(field) (*(const volatile __typeof__(in->field) *)&in->field)
 
 static enum vmcs_field segment_field(enum vmcs_field of_es, enum vmcs_segment s)
 {
     return of_es + 2u * s;
-}
-
-/* Registers that hold only canonical addresses would refuse others. */
-static u64 canonical(u64 address)
-{
-    return (u64)((s64)(address << 16) >> 16);
 }
 
 /* Attributes and access rights have the same bits, but for a gap of four behind the first eight (25.4.1). */
@@ -213,13 +189,12 @@ static void debug_put(struct vmx *x, u64 dr6, u64 dr7)
 {
     x->dr6 = (u32)dr6;
     vmcs_write(VMCS_GUEST_DR7, (u32)dr7);
-    x->dr_live = dr7 & VMX_DR7_ENABLED;
+    x->dr_live = dr7 & DR7_ENABLED;
     vmx_controls(x, x->dr_live ? x->primary & ~VMCS_CONTROL_DR : x->primary | VMCS_CONTROL_DR);
 }
 
 /* ---- All of it ---- */
 
-/* SDM 3A, table 10-1. */
 void vmx_reset(struct vmx *x)
 {
     for (enum vmcs_segment s = VMCS_ES; s <= VMCS_GS; s++)
@@ -233,7 +208,7 @@ void vmx_reset(struct vmx *x)
     cr4_put(x, 0);
     vmcs_write(VMCS_GUEST_CR3, 0);
     efer_put(x, 0);
-    debug_put(x, VMX_DR6_RESET, DR7_RESET);
+    debug_put(x, DR6_RESET, DR7_RESET);
     vmcs_write(VMCS_GUEST_RFLAGS, RFLAGS_1);
     vmcs_write(VMCS_GUEST_RIP, 0xfff0);
     vmcs_write(VMCS_GUEST_RSP, 0);
@@ -351,7 +326,7 @@ static void rest_put(struct vcpu *v, struct vmx *x, u32 groups, const struct cb_
         blocked_put(v, IN(blocked));
     if (groups & CB_GROUP_CTRL) {
         vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
-        vmcs_write(VMCS_EXCEPTIONS, v->exception_bitmap | VMX_EXCEPTIONS | (v->shadow ? 1u << VMX_VECTOR_PF : 0));
+        vmcs_write(VMCS_EXCEPTIONS, v->exception_bitmap | VIRT_EXCEPTIONS | (v->shadow ? 1u << EXCEPTION_PF : 0));
     }
     if ((groups & (CB_GROUP_CTRL | CB_GROUP_VAPIC)) && x->apic)
         vmx_apic_put(v, x, groups, in);

@@ -62,10 +62,13 @@ enum exception {
     EXCEPTION_DB = 1,
     EXCEPTION_NMI = 2,
     EXCEPTION_BP = 3,
+    EXCEPTION_OF = 4,
+    EXCEPTION_UD = 6,
     EXCEPTION_NM = 7,
     EXCEPTION_DF = 8,
     EXCEPTION_GP = 13,
     EXCEPTION_PF = 14,
+    EXCEPTION_AC = 17,
     EXCEPTION_MC = 18,
 };
 
@@ -177,6 +180,19 @@ static inline void outb(u16 port, u8 v)
 static inline void cpu_pause(void)
 {
     __builtin_ia32_pause();
+}
+
+/* Open for a moment: what is pending is taken here. */
+static inline void interrupts_take(void)
+{
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
+/* This CPU stops for good. */
+static inline NORETURN void cpu_stop(void)
+{
+    for (;;)
+        __asm__ volatile("cli; hlt");
 }
 
 static inline void interrupts_off(void)

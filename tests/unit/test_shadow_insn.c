@@ -114,7 +114,7 @@ Test(shadow_insn, clts)
 
 Test(shadow_insn, registers)
 {
-    cr_assert_eq(insn_register(&regs, 0), &regs.rax);
-    cr_assert_null(insn_register(&regs, 4));
-    cr_assert_eq(insn_register(&regs, 15), &regs.r15);
+    cr_assert_eq(regs_numbered(&regs, 0), &regs.rax);
+    cr_assert_null(regs_numbered(&regs, 4));
+    cr_assert_eq(regs_numbered(&regs, 15), &regs.r15);
 }
