@@ -18,9 +18,8 @@ struct vmcb {
     u16 intercept_cr_read, intercept_cr_write;
     u16 intercept_dr_read, intercept_dr_write;
     u32 intercept_exceptions;
-    u32 intercept1, intercept2, intercept3; /* VMCB_INTERCEPT1_*, ... */
-    u8 reserved0[0x3c - 0x18];
-    u16 pause_filter_threshold, pause_filter_count;
+    u32 intercept1, intercept2; /* VMCB_INTERCEPT1_*, VMCB_INTERCEPT2_* */
+    u8 reserved0[0x40 - 0x14];
     u64 iopm_base, msrpm_base; /* host-physical */
     u64 tsc_offset;
     u32 asid;
@@ -31,21 +30,14 @@ struct vmcb {
     u64 exit_code, exit_info1, exit_info2;
     u64 exit_int_info;         /* the event that was being delivered: as event_inj; all stale without the valid bit */
     u64 nested_control;        /* bit 0: nested paging */
-    u64 avic_apic_bar, ghcb;
+    u64 reserved2[2];
     u64 event_inj;             /* CB_INJECT_* and the error code in the upper half */
     u64 nested_cr3;
-    u64 lbr_control;
-    u32 clean;                 /* VMCB_CLEAN_* */
-    u32 reserved2;
-    u64 next_rip;
-    u8 insn_fetched;
-    u8 insn_bytes[15];
-    u64 avic_backing;
     u64 reserved3;
-    u64 avic_logical, avic_physical;
-    u64 reserved4;
-    u64 vmsa;
-    u8 reserved5[0x3e0 - 0x110];
+    u32 clean;                 /* VMCB_CLEAN_* */
+    u32 reserved4;
+    u64 next_rip;
+    u8 reserved5[0x3e0 - 0xd0];
     /* reserved for the host's use: here the guest's DR0 to DR3, which VMRUN does not switch */
     u64 dr[4];
 
@@ -58,92 +50,46 @@ struct vmcb {
     u8 reserved8[0x548 - 0x4d8];
     u64 cr4, cr3, cr0, dr7, dr6, rflags, rip;
     u8 reserved9[0x5d8 - 0x580];
-    u64 rsp, s_cet, ssp, isst_addr, rax;
+    u64 rsp;
+    u64 reserved10[3];
+    u64 rax;
     u64 star, lstar, cstar, sfmask, kernel_gs_base;
     u64 sysenter_cs, sysenter_esp, sysenter_eip;
     u64 cr2;
-    u8 reserved10[0x668 - 0x648];
+    u8 reserved11[0x668 - 0x648];
     u64 g_pat;
-    u64 dbgctl, br_from, br_to, last_excp_from, last_excp_to;
-    u8 reserved11[0x1000 - 0x698];
+    u8 reserved12[0x1000 - 0x670];
 };
 
 #define VMCB_AT(member, at) _Static_assert(offsetof(struct vmcb, member) == (at), "APM 2, appendix B: " #member)
-VMCB_AT(intercept_cr_read, 0x000);
-VMCB_AT(intercept_cr_write, 0x002);
-VMCB_AT(intercept_dr_read, 0x004);
-VMCB_AT(intercept_dr_write, 0x006);
 VMCB_AT(intercept_exceptions, 0x008);
-VMCB_AT(intercept1, 0x00c);
 VMCB_AT(intercept2, 0x010);
-VMCB_AT(intercept3, 0x014);
-VMCB_AT(pause_filter_threshold, 0x03c);
-VMCB_AT(pause_filter_count, 0x03e);
 VMCB_AT(iopm_base, 0x040);
-VMCB_AT(msrpm_base, 0x048);
 VMCB_AT(tsc_offset, 0x050);
-VMCB_AT(asid, 0x058);
 VMCB_AT(tlb_control, 0x05c);
 VMCB_AT(vintr, 0x060);
-VMCB_AT(interrupt_shadow, 0x068);
 VMCB_AT(exit_code, 0x070);
-VMCB_AT(exit_info1, 0x078);
-VMCB_AT(exit_info2, 0x080);
 VMCB_AT(exit_int_info, 0x088);
 VMCB_AT(nested_control, 0x090);
-VMCB_AT(avic_apic_bar, 0x098);
-VMCB_AT(ghcb, 0x0a0);
 VMCB_AT(event_inj, 0x0a8);
 VMCB_AT(nested_cr3, 0x0b0);
-VMCB_AT(lbr_control, 0x0b8);
 VMCB_AT(clean, 0x0c0);
 VMCB_AT(next_rip, 0x0c8);
-VMCB_AT(insn_fetched, 0x0d0);
-VMCB_AT(insn_bytes, 0x0d1);
-VMCB_AT(avic_backing, 0x0e0);
-VMCB_AT(avic_logical, 0x0f0);
-VMCB_AT(avic_physical, 0x0f8);
-VMCB_AT(vmsa, 0x108);
 VMCB_AT(dr, 0x3e0);
 VMCB_AT(es, 0x400);
-VMCB_AT(cs, 0x410);
-VMCB_AT(ss, 0x420);
-VMCB_AT(ds, 0x430);
-VMCB_AT(fs, 0x440);
-VMCB_AT(gs, 0x450);
 VMCB_AT(gdtr, 0x460);
-VMCB_AT(ldtr, 0x470);
-VMCB_AT(idtr, 0x480);
 VMCB_AT(tr, 0x490);
 VMCB_AT(cpl, 0x4cb);
 VMCB_AT(efer, 0x4d0);
 VMCB_AT(cr4, 0x548);
-VMCB_AT(cr3, 0x550);
 VMCB_AT(cr0, 0x558);
-VMCB_AT(dr7, 0x560);
-VMCB_AT(dr6, 0x568);
-VMCB_AT(rflags, 0x570);
 VMCB_AT(rip, 0x578);
 VMCB_AT(rsp, 0x5d8);
-VMCB_AT(s_cet, 0x5e0);
-VMCB_AT(ssp, 0x5e8);
-VMCB_AT(isst_addr, 0x5f0);
 VMCB_AT(rax, 0x5f8);
 VMCB_AT(star, 0x600);
-VMCB_AT(lstar, 0x608);
-VMCB_AT(cstar, 0x610);
-VMCB_AT(sfmask, 0x618);
-VMCB_AT(kernel_gs_base, 0x620);
 VMCB_AT(sysenter_cs, 0x628);
-VMCB_AT(sysenter_esp, 0x630);
-VMCB_AT(sysenter_eip, 0x638);
 VMCB_AT(cr2, 0x640);
 VMCB_AT(g_pat, 0x668);
-VMCB_AT(dbgctl, 0x670);
-VMCB_AT(br_from, 0x678);
-VMCB_AT(br_to, 0x680);
-VMCB_AT(last_excp_from, 0x688);
-VMCB_AT(last_excp_to, 0x690);
 _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 #undef VMCB_AT
 
