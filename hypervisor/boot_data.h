@@ -28,7 +28,7 @@ struct boot_module {
 
 struct boot_screen {
     u64 base; /* host-physical, 0: no screen */
-    u32 pitch, width, height, bpp;
+    u32 pitch, width, height; /* 32 bits per pixel */
 };
 
 struct boot {

@@ -74,22 +74,19 @@ bool derive_item(struct domain *from, struct domain *to, u32 sel, const struct c
     return status == CB_OK;
 }
 
-status_t derive(struct regs *r)
+static status_t derive_locked(struct regs *r)
 {
     struct domain *to;
     struct slot *src;
     status_t status = call_domain(HIGH(r->rsi), CB_RIGHT_INSERT, 1, &to);
 
+    if (!status)
+        status = call_slot(CALL_SEL(r), CB_TYPE_NULL, 0, 0, &src);
     if (status)
         return status;
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
     if (HIGH(r->rdx))
         return FAULT(BAD_PARAM, 2);
-    lock_take(&tree_lock);
-    status = call_slot(CALL_SEL(r), CB_TYPE_NULL, 0, 0, &src);
-    if (!status)
-        status = derive_slot(src, to, LOW(r->rsi), LOW(r->rdx), r->r8, r->r9);
-    lock_drop(&tree_lock);
-    return status;
+    return derive_slot(src, to, LOW(r->rsi), LOW(r->rdx), r->r8, r->r9);
 }
+
+CALL_LOCKED(derive)

@@ -62,24 +62,11 @@ static bool bitmap_allows(const struct domain *d, u32 port)
     return port < PORTS && !(__atomic_load_n(bitmap_byte(d, port), __ATOMIC_RELAXED) >> port % 8 & 1);
 }
 
-static status_t grant(u32 sel, u32 first, u32 count)
+static status_t ioport_grant_locked(struct regs *r)
 {
     struct domain *d;
-    status_t status = call_domain(sel, CB_RIGHT_INSERT, 1, &d);
-
-    if (!status && !d->io_bitmap)
-        status = bitmap_make(d);
-    if (status)
-        return status;
-    for (u32 i = 0; i < count; i++)
-        bitmap_allow(d, first + i);
-    return CB_OK;
-}
-
-status_t ioport_grant(struct regs *r)
-{
     u64 word;
-    status_t status = call_target(r, CB_TYPE_IOPORT, CB_RIGHT_CONTROL, &word);
+    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_IOPORT, CB_RIGHT_CONTROL, 0, &word);
 
     if (status)
         return status;
@@ -89,11 +76,15 @@ status_t ioport_grant(struct regs *r)
         return FAULT(BAD_PARAM, 2);
     if (!r->r8 || r->r8 > PORTS - r->rdx)
         return FAULT(BAD_PARAM, 3);
-    lock_take(&tree_lock);
-    status = grant(LOW(r->rsi), LOW(r->rdx), LOW(r->r8));
-    lock_drop(&tree_lock);
+    status = call_domain(LOW(r->rsi), CB_RIGHT_INSERT, 1, &d);
+    if (!status && !d->io_bitmap)
+        status = bitmap_make(d);
+    for (u32 i = 0; !status && i < LOW(r->r8); i++)
+        bitmap_allow(d, LOW(r->rdx) + i);
     return status;
 }
+
+CALL_LOCKED(ioport_grant)
 
 bool io_fault(struct domain *d)
 {

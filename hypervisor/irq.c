@@ -34,15 +34,35 @@ static struct lock lock; /* inside tree_lock */
 
 static struct event *line_event(u32 gsi)
 {
-    return atomic_load_explicit(&lines[gsi].event, memory_order_acquire); /* pairs with bind() */
+    return atomic_load_explicit(&lines[gsi].event, memory_order_acquire); /* pairs with irq_bind() */
 }
 
-static status_t bind(u32 gsi, u32 event, u32 flags)
+/* The line that the call on IRQ capabilities is about. */
+static status_t call_line(const struct regs *r, u32 *gsi)
 {
+    u64 word;
+    status_t status = call_target(r, CB_TYPE_IRQ, CB_RIGHT_CONTROL, &word);
+
+    *gsi = LOW(r->rsi);
+    if (!status && (HIGH(r->rsi) || !ioapic_has(*gsi)))
+        status = FAULT(BAD_PARAM, 1);
+    return status;
+}
+
+static status_t irq_bind_locked(struct regs *r)
+{
+    u32 gsi;
     struct event *e;
     struct slot *s;
-    status_t status = call_slot(event, CB_TYPE_EVENT, CB_RIGHT_SIGNAL, 2, &s);
+    status_t status = call_line(r, &gsi);
 
+    if (status)
+        return status;
+    if (HIGH(r->rdx))
+        return FAULT(BAD_PARAM, 2);
+    if (r->r8 & ~(u64)(FLAG_LEVEL | FLAG_ACTIVE_LOW))
+        return FAULT(BAD_PARAM, 3);
+    status = call_slot(LOW(r->rdx), CB_TYPE_EVENT, CB_RIGHT_SIGNAL, 2, &s);
     if (status)
         return status;
     if (line_event(gsi))
@@ -51,33 +71,16 @@ static status_t bind(u32 gsi, u32 event, u32 flags)
     if (e->obj.dying)
         return FAULT(DYING, 2);
     lines[gsi].badge = s->badge;
-    lines[gsi].level = ioapic_level(gsi, flags & FLAG_LEVEL);
+    lines[gsi].level = ioapic_level(gsi, r->r8 & FLAG_LEVEL);
     lines[gsi].state = LINE_OPEN;
     e->irqs++;
     /* Pairs with line_event(): badge and state belong to the event. */
     atomic_store_explicit(&lines[gsi].event, e, memory_order_release);
-    ioapic_route(gsi, lines[gsi].level, flags & FLAG_ACTIVE_LOW);
+    ioapic_route(gsi, lines[gsi].level, r->r8 & FLAG_ACTIVE_LOW);
     return CB_OK;
 }
 
-status_t irq_bind(struct regs *r)
-{
-    u64 word;
-    status_t status = call_target(r, CB_TYPE_IRQ, CB_RIGHT_CONTROL, &word);
-
-    if (status)
-        return status;
-    if (HIGH(r->rsi) || !ioapic_has(LOW(r->rsi)))
-        return FAULT(BAD_PARAM, 1);
-    if (HIGH(r->rdx))
-        return FAULT(BAD_PARAM, 2);
-    if (r->r8 & ~(u64)(FLAG_LEVEL | FLAG_ACTIVE_LOW))
-        return FAULT(BAD_PARAM, 3);
-    lock_take(&tree_lock);
-    status = bind(LOW(r->rsi), LOW(r->rdx), LOW(r->r8));
-    lock_drop(&tree_lock);
-    return status;
-}
+CALL_LOCKED(irq_bind)
 
 static void line_signal(u32 gsi)
 {
@@ -104,15 +107,12 @@ static void line_ack(u32 gsi)
 
 status_t irq_ack(struct regs *r)
 {
-    u64 word;
-    status_t status = call_target(r, CB_TYPE_IRQ, CB_RIGHT_CONTROL, &word);
+    u32 gsi;
+    status_t status = call_line(r, &gsi);
 
-    if (status)
-        return status;
-    if (HIGH(r->rsi) || !ioapic_has(LOW(r->rsi)))
-        return FAULT(BAD_PARAM, 1);
-    line_ack(LOW(r->rsi));
-    return CB_OK;
+    if (!status)
+        line_ack(gsi);
+    return status;
 }
 
 void irq_interrupt(u32 gsi)

@@ -195,12 +195,18 @@ status_t log_read(struct regs *r)
     return CB_OK;
 }
 
-static status_t bind(u32 sel)
+static status_t log_bind_locked(struct regs *r)
 {
     struct event *e;
     struct slot *s;
-    status_t status = call_slot(sel, CB_TYPE_EVENT, CB_RIGHT_SIGNAL, 1, &s);
+    u64 word;
+    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_LOG, CB_RIGHT_CONTROL, 0, &word);
 
+    if (status)
+        return status;
+    if (HIGH(r->rsi))
+        return FAULT(BAD_PARAM, 1);
+    status = call_slot(LOW(r->rsi), CB_TYPE_EVENT, CB_RIGHT_SIGNAL, 1, &s);
     if (status)
         return status;
     if (has_event())
@@ -214,20 +220,7 @@ static status_t bind(u32 sel)
     return CB_OK;
 }
 
-status_t log_bind(struct regs *r)
-{
-    u64 word;
-    status_t status = call_target(r, CB_TYPE_LOG, CB_RIGHT_CONTROL, &word);
-
-    if (status)
-        return status;
-    if (HIGH(r->rsi))
-        return FAULT(BAD_PARAM, 1);
-    lock_take(&tree_lock);
-    status = bind(LOW(r->rsi));
-    lock_drop(&tree_lock);
-    return status;
-}
+CALL_LOCKED(log_bind)
 
 /* ---- Panic ---- */
 

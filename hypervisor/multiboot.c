@@ -121,7 +121,6 @@ static void parse_framebuffer(const struct tag_framebuffer *t)
     boot.screen.pitch = t->pitch;
     boot.screen.width = t->width;
     boot.screen.height = t->height;
-    boot.screen.bpp = t->bpp;
 }
 
 /* The copy of the RSDP in the information serves as the RSDP: that works alike with BIOS and UEFI. */

@@ -176,7 +176,7 @@ static void root_add_screen(void)
 
     if (!s->base)
         return;
-    log_format(name, sizeof(name), "%ux%ux%u %u", s->width, s->height, s->bpp, s->pitch);
+    log_format(name, sizeof(name), "%ux%ux32 %u", s->width, s->height, s->pitch);
     root_add_entry(CB_BOOT_FRAMEBUFFER, align_down(s->base, PAGE_SIZE),
                    align_up(s->base % PAGE_SIZE + (u64)s->pitch * s->height, PAGE_SIZE), name);
 }

@@ -63,6 +63,17 @@ void shadow_free(struct vcpu *v)
     account_page_free(a, v->shadow);
 }
 
+void shadow_get(const struct shadow *s, u32 groups, struct cb_state *out)
+{
+    if (groups & CB_GROUP_CR) {
+        out->cr0 = s->guest.cr0;
+        out->cr3 = s->guest.cr3;
+        out->cr4 = s->guest.cr4;
+    }
+    if (groups & CB_GROUP_SYSCALL)
+        out->efer = s->guest.efer;
+}
+
 u64 shadow_refresh(struct vcpu *v)
 {
     struct shadow *s = v->shadow;

@@ -22,6 +22,7 @@
 #include "shadow_table.h"
 #include "types.h"
 
+struct cb_state;
 struct vcpu;
 
 struct shadow {
@@ -42,6 +43,9 @@ void shadow_free(struct vcpu *v);
 
 /* vcpu_run.c, after VCPU_INSIDE was announced: the tables hold nothing old. Returns the generation of translations (tlb.h). */
 u64 shadow_refresh(struct vcpu *v);
+
+/* Groups CR and SYSCALL: what paging depends on, as the guest sees it. */
+void shadow_get(const struct shadow *s, u32 groups, struct cb_state *out);
 
 /* What CR3 is to be for this entry, on this CPU. */
 u64 shadow_root(const struct shadow *s);

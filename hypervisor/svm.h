@@ -55,7 +55,6 @@ void svm_put(struct vcpu *v, u32 groups, const struct cb_state *in);
 /* svm_shadow.c: for vCPUs that have v->shadow. */
 void svm_shadow_init(struct vcpu *v, struct vmcb *vmcb);              /* after a reset */
 void svm_shadow_put(struct vcpu *v, u32 groups);                      /* the VMCB has the new values for the guest */
-void svm_shadow_get(const struct vcpu *v, u32 groups, struct cb_state *out);
 bool svm_shadow_enter(const struct vcpu *v, struct vmcb *vmcb);       /* false: this cannot be entered */
 unsigned svm_shadow_fault(struct vcpu *v, struct vmcb *vmcb);         /* #PF has left the guest */
 unsigned svm_shadow_insn(struct vcpu *v, struct vmcb *vmcb);          /* control registers, INVLPG */

@@ -57,19 +57,6 @@ void svm_shadow_put(struct vcpu *v, u32 groups)
     hardware_set(v, vmcb);
 }
 
-void svm_shadow_get(const struct vcpu *v, u32 groups, struct cb_state *out)
-{
-    const struct paging *p = &v->shadow->guest;
-
-    if (groups & CB_GROUP_CR) {
-        out->cr0 = p->cr0;
-        out->cr3 = p->cr3;
-        out->cr4 = p->cr4;
-    }
-    if (groups & CB_GROUP_SYSCALL)
-        out->efer = p->efer;
-}
-
 bool svm_shadow_enter(const struct vcpu *v, struct vmcb *vmcb)
 {
     u64 root = shadow_root(v->shadow);

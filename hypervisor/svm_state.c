@@ -190,7 +190,7 @@ void svm_get(const struct vcpu *v, u32 groups, struct cb_state *out)
     if (groups & GROUPS_REST) {
         rest_get(vmcb, groups, out);
         if (v->shadow)
-            svm_shadow_get(v, groups, out);
+            shadow_get(v->shadow, groups, out);
     }
 }
 

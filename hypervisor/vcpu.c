@@ -28,10 +28,13 @@ struct request {
 
 static status_t request_check(const struct regs *r, struct request *q)
 {
-    status_t status = call_domain(HIGH(r->rsi), CB_RIGHT_POPULATE, 1, &q->domain);
+    status_t status = call_account(CALL_SEL(r), &q->account);
 
-    if (!status)
-        status = call_account(CALL_SEL(r), &q->account);
+    if (status)
+        return status;
+    if (!virt)
+        return FAULT(UNSUPPORTED, 0);
+    status = call_domain(HIGH(r->rsi), CB_RIGHT_POPULATE, 1, &q->domain);
     if (status)
         return status;
     q->cpu = LOW(r->rdx);
@@ -135,20 +138,7 @@ static status_t vcpu_create_locked(struct regs *r)
     return CB_OK;
 }
 
-status_t vcpu_create(struct regs *r)
-{
-    u64 word;
-    status_t status = call_target(r, CB_TYPE_ACCOUNT, CB_RIGHT_PAY, &word);
-
-    if (status)
-        return status;
-    if (!virt)
-        return FAULT(UNSUPPORTED, 0);
-    lock_take(&tree_lock);
-    status = vcpu_create_locked(r);
-    lock_drop(&tree_lock);
-    return status;
-}
+CALL_LOCKED(vcpu_create)
 
 static status_t vcpu_exit_locked(struct regs *r)
 {

@@ -32,6 +32,7 @@
 
 #define VMX_APIC_CONTROLS2 (VMCS_CONTROL2_APIC_ACCESSES | VMCS_CONTROL2_APIC_REGISTERS | VMCS_CONTROL2_APIC_DELIVERY)
 
+#define VMX_EFER_GUEST (EFER_SCE | EFER_LME | EFER_NXE)
 #define VMX_DR7_GD (1ull << 13)
 
 /* What the hardware offers and the controls that follow; the boot CPU's, constant after boot. */
@@ -130,7 +131,6 @@ void vmx_controls(struct vmx *x, u32 primary);
 /* vmx_shadow.c: for vCPUs that have v->shadow; the VMCS is loaded. */
 void vmx_shadow_init(const struct vcpu *v, struct vmx *x);           /* after a reset */
 void vmx_shadow_put(struct vcpu *v, struct vmx *x, u32 groups, const struct cb_state *in);
-void vmx_shadow_get(const struct vcpu *v, const struct vmx *x, u32 groups, struct cb_state *out);
 void vmx_shadow_enter(const struct vcpu *v);
 unsigned vmx_shadow_fault(struct vcpu *v, struct vmx *x);             /* #PF has left the guest */
 unsigned vmx_shadow_cr(struct vcpu *v, struct vmx *x, u64 q);

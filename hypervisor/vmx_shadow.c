@@ -13,7 +13,6 @@
 #include "x86.h"
 
 #define RIGHTS_L (1u << 13)
-#define EFER_GUEST (EFER_SCE | EFER_LME | EFER_NXE)
 
 static bool code64(const struct paging *p)
 {
@@ -80,28 +79,11 @@ void vmx_shadow_put(struct vcpu *v, struct vmx *x, u32 groups, const struct cb_s
         x->cr2 = IN(cr2);
         x->cr8 = IN(cr8) & 0xf;
     }
-    if (groups & CB_GROUP_SYSCALL) {
-        to.efer = IN(efer) & EFER_GUEST;
-        x->pat = IN(pat);
-    }
+    if (groups & CB_GROUP_SYSCALL)
+        to.efer = IN(efer) & VMX_EFER_GUEST;
     shadow_cr_set(&v->shadow->guest, &v->shadow->table, &to);
     shadow_settle(v);
     hardware_set(v, x);
-}
-
-void vmx_shadow_get(const struct vcpu *v, const struct vmx *x, u32 groups, struct cb_state *out)
-{
-    const struct paging *p = &v->shadow->guest;
-
-    if (groups & CB_GROUP_CR) {
-        out->cr0 = p->cr0;
-        out->cr3 = p->cr3;
-        out->cr4 = p->cr4;
-    }
-    if (groups & CB_GROUP_SYSCALL) {
-        out->efer = p->efer;
-        out->pat = x->pat;
-    }
 }
 
 void vmx_shadow_enter(const struct vcpu *v)

@@ -6,10 +6,9 @@
  */
 #include <corbel/state.h>
 
+#include "shadow.h"
 #include "vmx.h"
 #include "x86.h"
-
-#define EFER_GUEST (EFER_SCE | EFER_LME | EFER_NXE)
 
 static enum vmcs_field segment_field(enum vmcs_field of_es, enum vmcs_segment s)
 {
@@ -160,7 +159,7 @@ static void system_get(const struct vmx *x, struct cb_state *out)
     out->sysenter_cs = vmcs_read(VMCS_GUEST_SYSENTER_CS);
     out->sysenter_esp = vmcs_read(VMCS_GUEST_SYSENTER_ESP);
     out->sysenter_eip = vmcs_read(VMCS_GUEST_SYSENTER_EIP);
-    out->pat = vmcs_read(VMCS_GUEST_PAT);
+    out->pat = vmx_machine.nested ? vmcs_read(VMCS_GUEST_PAT) : x->pat;
 }
 
 static void system_put(struct vmx *x, const struct cb_state *in)
@@ -168,7 +167,7 @@ static void system_put(struct vmx *x, const struct cb_state *in)
     struct vmx_cpu *c = vmx_cpu();
 
     if (vmx_machine.nested)
-        efer_put(x, IN(efer) & EFER_GUEST);
+        efer_put(x, IN(efer) & VMX_EFER_GUEST);
     x->syscall.star = IN(star);
     x->syscall.lstar = canonical(IN(lstar));
     x->cstar = canonical(IN(cstar));
@@ -183,6 +182,8 @@ static void system_put(struct vmx *x, const struct cb_state *in)
     vmcs_write(VMCS_GUEST_SYSENTER_EIP, canonical(IN(sysenter_eip)));
     if (vmx_machine.nested)
         vmcs_write(VMCS_GUEST_PAT, IN(pat));
+    else
+        x->pat = IN(pat);
 }
 
 static void debug_put(struct vmx *x, u64 dr6, u64 dr7)
@@ -261,7 +262,7 @@ static void rest_get(const struct vcpu *v, const struct vmx *x, u32 groups, stru
     if ((groups & CB_GROUP_VAPIC) && x->apic)
         vmx_apic_get(x, out);
     if (v->shadow)
-        vmx_shadow_get(v, x, groups, out);
+        shadow_get(v->shadow, groups, out);
 }
 
 void vmx_get(const struct vcpu *v, u32 groups, struct cb_state *out)
