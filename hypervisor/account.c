@@ -2,8 +2,6 @@
 #include "account.h"
 
 #include "call.h"
-#include "reap.h"
-#include "slot.h"
 #include "space.h"
 #include "kstring.h"
 

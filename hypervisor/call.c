@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "call.h"
 
-#include "account.h"
-#include "caps.h"
-#include "domain.h"
 #include "event.h"
 #include "portal.h"
-#include "reap.h"
 #include "sched.h"
 #include "thread.h"
 #include "vcpu.h"

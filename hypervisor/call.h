@@ -3,7 +3,7 @@
  * The call table's kernel side. A call handler gets the caller's registers, checks, commits, writes its results
  * into them and returns the status (which call_end() puts into rax), CALL_AGAIN or CALL_BLOCKED (reap.h).
  *
- * handler: CALL_ARG1 (rsi) ... see corbel/call.h. cpu.current is the caller.
+ * Arguments and results: corbel/call.h. cpu.current is the caller. What all handlers need is included here.
  */
 #ifndef CALL_H
 #define CALL_H

@@ -2,13 +2,10 @@
 #include "ctx.h"
 
 #include "call.h"
-#include "cpu.h"
-#include "domain.h"
 #include "event.h"
 #include "fpu.h"
 #include "log.h"
 #include "portal.h"
-#include "reap.h"
 #include "sched.h"
 #include "thread.h"
 #include "vcpu.h"

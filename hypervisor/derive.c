@@ -2,8 +2,6 @@
 #include "derive.h"
 
 #include "call.h"
-#include "domain.h"
-#include "slot.h"
 
 static status_t derive_check_event(const struct slot *src, u64 badge, u64 arg2)
 {

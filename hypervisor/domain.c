@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "domain.h"
 
-#include "account.h"
 #include "call.h"
-#include "caps.h"
 #include "cpu_init.h"
-#include "ctx.h"
 #include "io.h"
 #include "kpage.h"
 #include "mitigations.h"

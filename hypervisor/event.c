@@ -8,11 +8,7 @@
 
 #include <corbel/event.h>
 
-#include "account.h"
 #include "call.h"
-#include "caps.h"
-#include "cpu.h"
-#include "ctx.h"
 #include "irq.h"
 #include "log.h"
 #include "timer.h"

@@ -3,12 +3,9 @@
  * What capabilities say about themselves, and what objects have counted. Counters of other CPUs' objects are read while
  * they change: each is one word.
  */
-#include "account.h"
 #include "call.h"
-#include "ctx.h"
 #include "event.h"
 #include "sched.h"
-#include "slot.h"
 #include "thread.h"
 #include "vcpu.h"
 

@@ -12,12 +12,9 @@
  */
 #include "io.h"
 
-#include "account.h"
 #include "bootmem.h"
 #include "call.h"
-#include "cpu.h"
 #include "cpu_init.h"
-#include "domain.h"
 #include "kpage.h"
 #include "kstring.h"
 #include "space.h"

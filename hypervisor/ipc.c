@@ -9,12 +9,9 @@
 #include <corbel/utcb.h>
 
 #include "call.h"
-#include "cpu.h"
-#include "ctx.h"
 #include "derive.h"
 #include "kstring.h"
 #include "portal.h"
-#include "reap.h"
 #include "thread.h"
 #include "vcpu.h"
 #include "virt.h"

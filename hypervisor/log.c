@@ -7,7 +7,6 @@
 
 #include "apic.h"
 #include "call.h"
-#include "cpu.h"
 #include "event.h"
 #include "lock.h"
 #include "screen.h"

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Memory as capabilities: ram is split into ram and frames, frames are mapped. */
-#include "account.h"
 #include "call.h"
-#include "domain.h"
-#include "reap.h"
-#include "slot.h"
 #include "space.h"
 
 /* Where the next child of `pages` pages, aligned to `align` pages, begins within the ram (in pages). */

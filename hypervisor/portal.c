@@ -4,10 +4,8 @@
 #include <corbel/state.h>
 #include <corbel/utcb.h>
 
-#include "account.h"
 #include "call.h"
 #include "offsets.h"
-#include "reap.h"
 #include "thread.h"
 
 struct thread thread_none = { .ctx = { .cpu = CPUS_MAX, .state = CTX_STOPPED } };

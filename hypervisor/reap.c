@@ -11,13 +11,9 @@
  */
 #include "reap.h"
 
-#include "account.h"
 #include "call.h"
-#include "caps.h"
-#include "domain.h"
 #include "event.h"
 #include "portal.h"
-#include "slot.h"
 #include "thread.h"
 #include "vcpu.h"
 

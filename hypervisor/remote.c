@@ -33,10 +33,7 @@
 #include "remote.h"
 
 #include "call.h"
-#include "cpu.h"
-#include "ctx.h"
 #include "portal.h"
-#include "reap.h"
 #include "thread.h"
 
 static bool is_dying(const struct object *obj)

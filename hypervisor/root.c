@@ -9,16 +9,12 @@
 #include <corbel/boot.h>
 #include <corbel/call.h>
 
-#include "account.h"
 #include "boot_data.h"
 #include "call.h"
-#include "caps.h"
 #include "cpu_init.h"
-#include "domain.h"
 #include "elf.h"
 #include "kpage.h"
 #include "log.h"
-#include "slot.h"
 #include "kstring.h"
 #include "pmc.h"
 #include "thread.h"

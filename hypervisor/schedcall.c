@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Scheduling contexts as objects: creation, binding, death. */
-
-#include "account.h"
 #include "call.h"
-#include "cpu.h"
-#include "ctx.h"
 #include "sched.h"
 #include "thread.h"
 #include "tsc.h"

@@ -3,7 +3,6 @@
 #ifndef SMP_H
 #define SMP_H
 
-
 /* Starts all CPUs that ACPI names, one after the other; sets cpu_count. */
 void smp_start(void);
 

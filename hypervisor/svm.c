@@ -12,7 +12,6 @@
 #include "io.h"
 #include "kstring.h"
 #include "virt.h"
-#include "x86.h"
 
 #define CPUID_80000001_ECX_SVM (1u << 2)
 #define HYPERVISOR_CPUID 0x40000000u

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* AMD-V: into the guest and back, and what the exits mean. */
-#include <corbel/state.h>
-
 #include "cpu.h"
 #include "cpu_init.h"
 #include "domain.h"
 #include "fpu.h"
 #include "io.h"
 #include "offsets.h"
-#include "shadow.h"
 #include "svm.h"
 #include "vcpu_enter.h"
 #include "virt.h"
-#include "x86.h"
 
 ASSERT_OFFSET(struct cpu, virt_physical, CPU_VIRT_PHYSICAL);
 

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* AMD-V without nested paging: exits that shadow page tables need, and the VMCB's side of the control registers. */
-#include <corbel/state.h>
-
 #include "shadow_insn.h"
 #include "svm.h"
 #include "virt.h"
-#include "x86.h"
 
 #define ATTR_L 0x200u  /* of a code segment: 64-bit, and 32-bit */
 #define ATTR_D 0x400u

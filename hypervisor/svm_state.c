@@ -4,10 +4,7 @@
  * read: each field is read once. Nothing here can make the guest's state harm the host; whether it makes sense,
  * VMRUN says (exit INVALID).
  */
-#include <corbel/state.h>
-
 #include "svm.h"
-#include "x86.h"
 
 #define SEGMENT_ATTR 0xfffu
 #define SEGMENT_DPL(attr) ((u32)(attr) >> 5 & 3u)

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "thread.h"
 
-
-#include "account.h"
 #include "call.h"
-#include "cpu.h"
-#include "domain.h"
 #include "log.h"
 #include "portal.h"
-#include "reap.h"
 #include "space.h"
 #include "x86.h"
 

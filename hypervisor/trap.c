@@ -5,7 +5,6 @@
 
 #include "apic.h"
 #include "call.h"
-#include "cpu.h"
 #include "cpu_init.h"
 #include "event.h"
 #include "fpu.h"
@@ -14,7 +13,6 @@
 #include "log.h"
 #include "mitigations.h"
 #include "offsets.h"
-#include "reap.h"
 #include "thread.h"
 #include "x86.h"
 

@@ -2,14 +2,11 @@
 /* vCPUs as objects: creation, exit portals, death. */
 #include "vcpu.h"
 
-#include "account.h"
 #include "call.h"
-#include "domain.h"
 #include "event.h"
 #include "io.h"
 #include "mitigations.h"
 #include "portal.h"
-#include "reap.h"
 #include "shadow.h"
 #include "space.h"
 #include "tsc.h"

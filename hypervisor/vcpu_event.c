@@ -9,9 +9,6 @@
  * anybody else.
  */
 #include "call.h"
-#include "cpu.h"
-#include "domain.h"
-#include "reap.h"
 #include "timer.h"
 #include "vcpu_enter.h"
 #include "virt.h"

@@ -6,14 +6,11 @@
 
 #include "account.h"
 #include "bootmem.h"
-#include "cpu_init.h"
 #include "domain.h"
 #include "fpu.h"
 #include "kstring.h"
-#include "log.h"
 #include "tsc.h"
 #include "virt.h"
-#include "x86.h"
 
 #define CPUID_1_ECX_VMX (1u << 5)
 

@@ -4,8 +4,6 @@
  * nothing else lies in it: guests' loads are redirected to it. What arrives in it, and what it cannot do, is the VMM's part:
  * docs/virtual-apic.md.
  */
-#include <corbel/state.h>
-
 #include "account.h"
 #include "domain.h"
 #include "pte.h"

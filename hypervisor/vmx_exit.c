@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* VT-x: what the exits mean. SDM 3C, chapter 28. */
-#include <corbel/state.h>
-
 #include "io.h"
 #include "virt.h"
 #include "vmx.h"
-#include "x86.h"
 
 #define DR6_HITS 0xfull /* B0 to B3 */
 #define DR6_STEP (1ull << 14)

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* VT-x: into the guest and back. SDM 3C, chapters 26 and 27. */
-#include <corbel/state.h>
-
-#include "cpu_init.h"
 #include "domain.h"
 #include "fpu.h"
-#include "log.h"
 #include "vcpu_enter.h"
 #include "virt.h"
 #include "vmx.h"
-#include "x86.h"
 
 static void vmx_step(u32 bytes)
 {

@@ -4,13 +4,10 @@
  * bit of CR0 and CR4: it reads what it wrote, and each change leaves it. Such processors run no guest in real mode, and
  * some have no place for EFER in the VMCS: it is in the lists of registers to load.
  */
-#include <corbel/state.h>
-
 #include "shadow.h"
 #include "shadow_insn.h"
 #include "virt.h"
 #include "vmx.h"
-#include "x86.h"
 
 #define RIGHTS_L (1u << 13)
 

@@ -4,11 +4,8 @@
  * each field is read once. Nothing here can make the guest's state harm the host; whether it makes sense, VM entry
  * says (exit INVALID).
  */
-#include <corbel/state.h>
-
 #include "shadow.h"
 #include "vmx.h"
-#include "x86.h"
 
 static enum vmcs_field segment_field(enum vmcs_field of_es, enum vmcs_segment s)
 {
