@@ -6,7 +6,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,11 +54,30 @@ struct other {
     uint32_t link;
 };
 
+/* Until the main thread is inside an ioctl, as the kernel sees it; or for so long that it will not come any more. */
+static void await_ioctl(void)
+{
+    char path[64], line[16];
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", getpid());
+    for (int i = 0; i < 10000; i++) {
+        FILE *file = fopen(path, "r");
+        bool there = file && fgets(line, sizeof(line), file) && strtol(line, NULL, 10) == SYS_ioctl;
+
+        if (file)
+            fclose(file);
+        if (there)
+            return;
+        usleep(1000);
+    }
+    check("the main thread waits", 0, 1);
+}
+
 static void *drop_it(void *context)
 {
     struct other *other = context;
 
-    usleep(50000);
+    await_ioctl();
     check("drop under a wait", request(other->set, CORBEL_IOC_DROP, &(struct corbel_handle){other->link, 0}), 0);
     return NULL;
 }
@@ -63,7 +86,7 @@ static void *close_it(void *context)
 {
     struct other *other = context;
 
-    usleep(50000);
+    await_ioctl();
     close(other->set);
     return NULL;
 }
@@ -75,15 +98,17 @@ static void on_alarm(int number)
 
 static void test_interrupted(int set, uint32_t link)
 {
+    /* Again and again: the first may come before the wait. */
+    const struct itimerval often = {{0, 200000}, {0, 200000}}, never = {{0, 0}, {0, 0}};
     struct sigaction action = {.sa_handler = on_alarm};
 
     sigaction(SIGALRM, &action, NULL);
-    alarm(1);
+    setitimer(ITIMER_REAL, &often, NULL);
     check("wait ends with a signal", wait_for(set, link, CORBEL_FOREVER), -EINTR);
     action.sa_flags = SA_RESTART;
     sigaction(SIGALRM, &action, NULL);
-    alarm(1);
     check("wait goes on after a signal", wait_for(set, link, from_now(1500000000ull)), -ETIMEDOUT);
+    setitimer(ITIMER_REAL, &never, NULL);
 }
 
 static void test_end_under_wait(void)
@@ -99,7 +124,7 @@ static void test_end_under_wait(void)
 
     other.link = get(other.set, "bench");
     pthread_create(&thread, NULL, close_it, &other);
-    check("wait on what is closed", wait_for(other.set, other.link, from_now(10 * SOON)), -ETIMEDOUT);
+    check("wait on what is closed", wait_for(other.set, other.link, from_now(50 * SOON)), -ETIMEDOUT);
     pthread_join(thread, NULL);
 }
 

@@ -56,6 +56,28 @@
     mov %r12, %rdx
 .endm
 
+/* A round of one call with four words, made by `call`; the words are in the registers then, as they came back. */
+.macro round_of_words call
+    mov ROUNDS_WORD(%rbp), %rdi
+    mov ROUNDS_LEFT(%rbp), %rsi
+    mov $0x2222, %r8d
+    mov $0x3333, %r9d
+    xor %r10d, %r10d
+    round_begin
+    mov $0x1111, %edx
+    \call
+    round_end
+    or %rax, ROUNDS_FAILED(%rbp)
+.endm
+
+/* What each word differs from the one that is wanted, in rsi, rdx, r8 and r9. */
+.macro round_words_differ
+    or %rsi, %rdx
+    or %r8, %rdx
+    or %r9, %rdx
+    or %rdx, ROUNDS_FAILED(%rbp)
+.endm
+
 .macro rounds_function name
     .globl \name
     .type \name, @function

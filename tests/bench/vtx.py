@@ -16,7 +16,7 @@ BEGIN, END, THERE = 1, 2, 4  # marks, see bench.h
 KERNEL_BASE = 0xffff800000000000
 QUANTUM = 5  # how many instructions a CPU executes, before it is the other one's turn and the clock advances
 OTHER_CPU = "guest-event-other-cpu"  # the clock counts time, not both CPUs' instructions
-TIMEOUT = 600
+TIMEOUT = 1800  # seconds, for what hangs
 # By the function that has a path's rounds, in the order in which they are measured.
 PATHS = {"round_hypercall": "guest-null", "round_cpuid": "guest-cpuid", "round_port": "guest-port",
          "round_words": "guest-call", "round_event": "guest-event", "round_event_other_cpu": OTHER_CPU}

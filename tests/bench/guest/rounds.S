@@ -26,24 +26,12 @@ rounds_end
 
 /* A call with four words, which must come back as they were. */
 rounds_function round_words
-    mov ROUNDS_WORD(%rbp), %rdi
-    mov ROUNDS_LEFT(%rbp), %rsi
-    mov $0x2222, %r8d
-    mov $0x3333, %r9d
-    xor %r10d, %r10d
-    round_begin
-    mov $0x1111, %edx
-    hypercall
-    round_end
-    or %rax, ROUNDS_FAILED(%rbp)
+    round_of_words hypercall
     sub ROUNDS_LEFT(%rbp), %rsi
     sub $0x1111, %rdx
     sub $0x2222, %r8
     sub $0x3333, %r9
-    or %rsi, %rdx
-    or %r8, %rdx
-    or %r9, %rdx
-    or %rdx, ROUNDS_FAILED(%rbp)
+    round_words_differ
 rounds_end
 
 /* CPUID of the leaf in `word`; eax must be what `word2` says. */

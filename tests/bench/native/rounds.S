@@ -18,25 +18,13 @@ rounds_end
 
 /* A call with four words, each of which must come back changed. User part: 2. */
 rounds_function round_words
-    mov ROUNDS_WORD(%rbp), %rdi
-    mov ROUNDS_LEFT(%rbp), %rsi
-    mov $0x2222, %r8d
-    mov $0x3333, %r9d
-    xor %r10d, %r10d
-    round_begin
-    mov $0x1111, %edx
-    syscall
-    round_end
-    or %rax, ROUNDS_FAILED(%rbp)
+    round_of_words syscall
     sub $1, %rsi
     sub ROUNDS_LEFT(%rbp), %rsi
     sub $0x1111 + 2, %rdx
     sub $0x2222 + 3, %r8
     sub $0x3333 + 4, %r9
-    or %rsi, %rdx
-    or %r8, %rdx
-    or %r9, %rdx
-    or %rdx, ROUNDS_FAILED(%rbp)
+    round_words_differ
 rounds_end
 
 /* signal(word), then wait(word2). User part: 5. */
