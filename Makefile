@@ -499,6 +499,7 @@ ISOS := \
 	bochs \
 	calltest \
 	exittest \
+	flood \
 	ipcbench \
 	ipcbench2 \
 	ipcguest \
@@ -522,6 +523,8 @@ ISO_ipcnative := console=$(CONSOLE) native=$(B)/tests/bench/native.elf
 ISO_ipcnative_VIDEO := text
 ISO_linked := console=$(CONSOLE) echo=$(ECHO) linked=$(B)/tests/guest/linked.elf
 ISO_linked_VIDEO := text
+ISO_flood := console=$(CONSOLE) counter=$(B)/tests/guest/counter.elf
+ISO_flood_VIDEO := text
 ISO_race := console=$(CONSOLE) race=$(B)/tests/guest/race.elf
 ISO_race_VIDEO := text
 ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)

@@ -18,6 +18,8 @@
 #include <string.h>
 
 #define SLICE_US 10000u
+/* The console runs above all domains, and they decide how much it has to do: so it must not have all of the time. */
+#define CONSOLE_BUDGET_US 4000u
 #define COM1 0x3f8u
 #define COM1_PORTS 8u
 
@@ -144,7 +146,8 @@ static uint64_t populate(const struct domain *domain, uint64_t entry)
     if (status == CB_OK)
         status = cb_thread_set(thread, CB_THREAD_EXCEPTION, domain_sel(domain, DOMAIN_SEL_PORTAL) + config->cpu);
     if (status == CB_OK)
-        status = cb_sched_create(account, sched, config->cpu, config->priority, SLICE_US, SLICE_US);
+        status = cb_sched_create(account, sched, config->cpu, config->priority,
+                                 console_is(domain) ? CONSOLE_BUDGET_US : SLICE_US, SLICE_US);
     if (status == CB_OK)
         status = give(domain, self, CB_TASK_SEL_DOMAIN, DOMAIN_RIGHTS);
     if (status == CB_OK)

@@ -33,6 +33,23 @@ Test(console, keyboard)
     machine_expect_end(&m, 0, SECONDS);
 }
 
+/*
+ * The console is above all others on its CPU: whoever keeps it busy must not take that CPU from them. If it has all the
+ * time that it wants, it prints several hundred lines for each that a task there gets out every 10 ms, else some twenty.
+ */
+Test(console, flood)
+{
+    struct machine m;
+    unsigned lines = 0;
+
+    machine_start_qemu(&m, "flood", ISO("flood"), NULL);
+    machine_expect(&m, "[counts] count 100\r\n", MINUTES);
+    for (const char *at = m.text; (at = strstr(at, "[floods] ...")) != NULL; at++)
+        lines++;
+    cr_assert(lines > 100 && lines < 100 * 60, "%u lines", lines);
+    machine_stop(&m);
+}
+
 /* Has QEMU write what is on its screen to a file, in PPM format; gives the pixels that are not black. */
 static long lit_pixels(const char *socket, const char *file)
 {
