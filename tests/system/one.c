@@ -66,6 +66,19 @@ Test(one, one_cpu)
     workload_power_off(&m);
 }
 
+Test(one, reboots)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "linux-reboots", ISO("run"), NULL);
+    workload_expect_shell(&m);
+    machine_send(&m, "reboot\n");
+    machine_expect(&m, "root: linux: starts again\r\n", SECONDS);
+    workload_expect_shell(&m);
+    workload_expect_cpus(&m, 2);
+    workload_power_off(&m);
+}
+
 Test(one, uefi)
 {
     struct machine m;

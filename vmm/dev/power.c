@@ -49,9 +49,9 @@ void power_call(struct vcpu *vcpu, struct cb_args *message)
 
     switch (message->a1) {
     case CB_MACHINE_POWER_OFF:
-        task_exit(CB_EXIT_REASON_DONE, "powered off");
+        task_exit(CB_EXIT_REASON_DONE, "%s", ""); /* root has words for these two */
     case CB_MACHINE_REBOOT:
-        task_exit(CB_EXIT_REASON_REBOOT, "reboots");
+        task_exit(CB_EXIT_REASON_REBOOT, "%s", "");
     case CB_MACHINE_PANIC:
         guest_panic(message->a2, CB_INFO_WORDS(message->a5));
     case CB_MACHINE_START:
