@@ -7,7 +7,7 @@ TEST_DISK := $(B)/disk.img
 SMALL_DISK := $(B)/small.img
 
 .PHONY: images
-images: $(INITRAMFS) $(TEST_DISK) $(SMALL_DISK) ## the guests' initramfs and disks with files: build/initramfs.gz, build/disk.img, build/small.img
+images: $(INITRAMFS) $(TEST_DISK) $(SMALL_DISK) ## the guests' initramfs, and disks with files
 
 $(B)/gen_init_cpio: $(LINUX)/.unpacked
 	@echo "  HOSTCC  $@"

@@ -336,8 +336,9 @@ void task_main(const struct cb_task_info *info)
     destroy_all();
     if (!is_complete() || world->wrong)
         task_exit(CB_EXIT_REASON_FAILED, "not all was seen");
-    print("race: %lu operations, %lu replies, %lu of them from another CPU, %lu recalls by the watch; pages used: %lu before, %lu after\n", done,
-          world->replies, world->remote, recalls, before, pages_used());
+    print("race: %lu operations, %lu replies, %lu of them from another CPU, %lu recalls by the watch\n", done,
+          world->replies, world->remote, recalls);
+    print("race: pages used: %lu before, %lu after\n", before, pages_used());
     if (pages_used() != before)
         task_exit(CB_EXIT_REASON_FAILED, "pages are missing");
     wait_for_key("ok");

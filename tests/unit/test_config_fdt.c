@@ -210,7 +210,8 @@ static void read_all(const void *fdt)
             config_fdt(fdt, node, &config, &grants, out, SIZE);
         else
             cr_assert(error.reason[0]);
-        cr_assert(!good || (config.vcpus <= CONFIG_VCPUS && config.uses_count <= CB_TASK_SERVICES && config.module_count <= CB_TASK_MODULES && config.image));
+        cr_assert(!good || (config.vcpus <= CONFIG_VCPUS && config.uses_count <= CB_TASK_SERVICES &&
+                            config.module_count <= CB_TASK_MODULES && config.image));
         config_read_console(fdt, node, &config, &error);
     }
 }

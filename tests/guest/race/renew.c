@@ -114,7 +114,8 @@ static void home_renew(uint32_t h)
 /* What a home must have, and the task's domain too. Before the workers start. */
 void homes_init(void)
 {
-    uint64_t address = pages_space(ARENA_PAGES * CB_PAGE_SIZE, CB_PAGE_SIZE), image_pages = ((uint64_t)image_end - IMAGE_START) / 4096;
+    uint64_t address = pages_space(ARENA_PAGES * CB_PAGE_SIZE, CB_PAGE_SIZE);
+    uint64_t image_pages = ((uint64_t)image_end - IMAGE_START) / CB_PAGE_SIZE;
     uint64_t copy = pages_space(image_pages * CB_PAGE_SIZE, CB_PAGE_SIZE);
     uint32_t slots = sel_alloc_range(8), slot = slots, sels = sel_alloc_range(SEL_COUNT);
 
@@ -131,7 +132,9 @@ void homes_init(void)
     world->utcbs = pages_space(MORTALS * CB_PAGE_SIZE, CB_PAGE_SIZE);
     memcpy((void *)copy, (const void *)IMAGE_START, image_pages * CB_PAGE_SIZE);
     for (uint32_t h = 0; h < HOMES; h++)
-        homes[h] = (struct home){ .alive = h == 0, .domain = h ? sel_alloc() : CB_SELF, .account = sel_alloc(), .ram = sel_alloc() };
+        homes[h] = (struct home){
+            .alive = h == 0, .domain = h ? sel_alloc() : CB_SELF, .account = sel_alloc(), .ram = sel_alloc()
+        };
     for (uint32_t h = 0; h < HOMES; h++)
         if (cb_ram_split(CB_TASK_SEL_RAM, h ? homes[h].ram : sel_named(SEL_RAM), CB_SELF, HOME_RAM, 1) != CB_OK)
             panic("race: no memory");
