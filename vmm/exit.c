@@ -24,7 +24,6 @@
 
 #define ATTR_DPL(attr) ((attr) >> 5 & 3u)
 
-
 static const uint32_t groups[CB_EXIT_COUNT] = {
     [CB_EXIT_START] = CB_GROUPS_VCPU,
     [CB_EXIT_RECALL] = CB_GROUPS_VCPU,

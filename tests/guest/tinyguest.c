@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The smallest guest: a bzImage that looks around with CPUID, makes hypercalls, starts its second vCPU, prints a line
- * into its console ring and powers off. The first word of its command line asks for another end:
- *
- *   fault   triple fault         panic   panic through the machine portal
- *   reboot  reboot               spin    use all the time of all vCPUs
+ * into its console ring and powers off, or with "fault" as its command line ends with a triple fault.
  *
  * Linked at its load address (tinyguest.ld); there is no relocation. Paging as the boot protocol leaves it.
  */
@@ -16,10 +13,8 @@
 #include <corbel/event.h>
 #include <corbel/guest.h>
 #include <corbel/invoke.h>
-#include <corbel/utcb.h>
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #define CMD_LINE_PTR 0x228u /* in boot_params */
 #define MSR_APIC_BASE 0x1bu
@@ -105,29 +100,13 @@ static void print(const char *text)
     (void)cb_invoke(CB_CALL_WORD(CB_CALL_signal, 0, where.ebx), &args); /* nobody listens if there is no console */
 }
 
-static uint64_t machine(uint64_t operation, uint64_t a, uint64_t b, uint64_t c, uint32_t words)
+static uint64_t machine(uint64_t operation, uint64_t a, uint64_t b, uint64_t c)
 {
-    struct cb_args args = {operation, a, b, c, CB_INFO(words, 0, 0)};
+    struct cb_args args = {operation, a, b, c, 0};
 
     if (cb_invoke(CB_CALL_WORD(CB_CALL_call, 0, CB_GUEST_SEL_MACHINE(0)), &args) != CB_OK)
         fail();
     return args.a1;
-}
-
-static _Noreturn void spin(void)
-{
-    for (;;)
-        __asm__ volatile("pause");
-}
-
-static void do_panic(uint64_t event_page)
-{
-    struct cb_utcb *utcb = (struct cb_utcb *)(event_page + CB_PAGE_SIZE);
-    static const char text[] = "tiny guest panics on purpose";
-
-    for (size_t i = 0; i < sizeof(text); i++)
-        ((volatile char *)utcb->words)[i] = text[i];
-    machine(CB_MACHINE_PANIC, sizeof(text) - 1, 0, 0, (sizeof(text) + 7) / 8);
 }
 
 static bool asked(const char *cmdline, const char *word)
@@ -162,7 +141,8 @@ static void check(const struct regs *features)
 void tiny_main_second(void)
 {
     __atomic_store_n(&second, 1, __ATOMIC_RELEASE);
-    spin();
+    for (;;)
+        __asm__ volatile("pause");
 }
 
 static void start_second(void)
@@ -170,11 +150,11 @@ static void start_second(void)
     uint64_t cr3;
 
     __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
-    if (machine(CB_MACHINE_START, 1, (uint64_t)tiny_second, cr3, 0) != 0)
+    if (machine(CB_MACHINE_START, 1, (uint64_t)tiny_second, cr3) != 0)
         fail();
     while (!__atomic_load_n(&second, __ATOMIC_ACQUIRE))
         __asm__ volatile("pause");
-    if (machine(CB_MACHINE_START, 1, (uint64_t)tiny_second, cr3, 0) != CB_MACHINE_ERROR_VCPU)
+    if (machine(CB_MACHINE_START, 1, (uint64_t)tiny_second, cr3) != CB_MACHINE_ERROR_VCPU)
         fail();
     print("tiny guest: second vCPU runs\n");
 }
@@ -191,10 +171,6 @@ void tiny_main(const uint8_t *boot_params)
     print("tiny guest: ok\n");
     if (asked(cmdline, "fault"))
         fail();
-    if (asked(cmdline, "spin"))
-        spin();
-    if (asked(cmdline, "panic"))
-        do_panic((uint64_t)features.ecx * CB_PAGE_SIZE);
-    machine(asked(cmdline, "reboot") ? CB_MACHINE_REBOOT : CB_MACHINE_POWER_OFF, 0, 0, 0, 0);
+    machine(CB_MACHINE_POWER_OFF, 0, 0, 0);
     fail();
 }
