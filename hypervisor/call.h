@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The call table's kernel side. A call handler gets the caller's registers, checks, commits, writes its results
- * into them and returns the status (which call_end() puts into rax), CALL_AGAIN or CALL_BLOCKED (reap.h).
+ * into them and returns the status (which call_end() puts into rax), CALL_AGAIN or CALL_BLOCKED (ctx.h).
  *
  * Arguments and results: corbel/call.h. cpu.current is the caller. What all handlers need is included here.
  */

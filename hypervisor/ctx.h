@@ -151,6 +151,15 @@ static inline bool ctx_is_quiet(const struct ctx *c)
 }
 
 /*
+ * Results of a call handler besides a status. AGAIN: make the same call again, once the kernel has been left; the caller is
+ * still READY. BLOCKED: the caller is blocked (cpu.current is NULL or another one), and whoever ends that either writes its
+ * results, or (BLOCKED_AGAIN) the call is made again.
+ */
+#define CALL_AGAIN 0x10000u
+#define CALL_BLOCKED 0x20000u
+#define CALL_BLOCKED_AGAIN 0x40000u
+
+/*
  * The current context blocks in `state`: cpu.current becomes NULL or another one, and the scheduling context that ran
  * it is parked on it. The call handler then returns CALL_BLOCKED, as this does, or CALL_BLOCKED_AGAIN.
  */

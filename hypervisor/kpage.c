@@ -116,19 +116,19 @@ void direct_unmap(u64 base, u64 pages)
 
 /* ---- Tables shared by all CPUs ---- */
 
-static void image_map(const char *from, const char *to, u64 bits)
+static void image_map(u64 *table, const void *from, const void *to, u64 bits)
 {
     for (u64 at = image_physical(from); at < image_physical(to); at += PAGE_SIZE)
-        image_pt[pte_index(at, 1)] = at | bits;
+        table[pte_index(at, 1)] = at | bits;
 }
 
 static void image_tables(void)
 {
     u64 global = PTE_P | PTE_A | PTE_G;
 
-    image_map(image_start, image_text_end, global);
-    image_map(image_text_end, image_rodata_end, global | PTE_NX);
-    image_map(image_rodata_end, image_end, global | PTE_NX | PTE_W | PTE_D);
+    image_map(image_pt, image_start, image_text_end, global);
+    image_map(image_pt, image_text_end, image_rodata_end, global | PTE_NX);
+    image_map(image_pt, image_rodata_end, image_end, global | PTE_NX | PTE_W | PTE_D);
     image_pd[pte_index(KERNEL_LOAD, 2)] = image_physical(image_pt) | PTE_TABLE;
 }
 
@@ -171,18 +171,12 @@ static u64 *cpu_entry(u64 pdpt_at, u64 address)
 
 /* ---- Of roots for user mode: what the processor itself reads on the way in, and the way in ---- */
 
-static void user_image_map(u64 *table, const void *from, u64 bytes, u64 bits)
-{
-    for (u64 at = image_physical(from); at < image_physical(from) + bytes; at += PAGE_SIZE)
-        table[pte_index(at, 1)] = at | bits;
-}
-
 static void user_image_tables(void)
 {
     u64 *pd = bootmem_pages(1), *table = bootmem_pages(1);
 
-    user_image_map(table, entry_text, (u64)(entry_text_end - entry_text), PTE_P | PTE_A);
-    user_image_map(table, cpu_idt, PAGE_SIZE, PTE_P | PTE_A | PTE_NX);
+    image_map(table, entry_text, entry_text_end, PTE_P | PTE_A);
+    image_map(table, cpu_idt, (const u8 *)cpu_idt + PAGE_SIZE, PTE_P | PTE_A | PTE_NX);
     pd[pte_index(KERNEL_LOAD, 2)] = physical(table) | PTE_TABLE;
     user_image_pd = physical(pd);
 }

@@ -78,7 +78,7 @@
 #define WORD_EVENT 0x020a /* an event that can be signalled */
 #define WORD_EVENT_MASK 0x02ff
 
-/* cpu.h, reap.h */
+/* cpu.h, ctx.h */
 #define HAZARD_EXIT_MASK 0xff
 #define CALL_UNFINISHED 0x10000
 #define CALL_BLOCKED_PLAIN 0x20000

@@ -73,16 +73,4 @@ status_t grace_wait(u64 epoch) MUST_CHECK;
 /* ctx_kill(): `c`, in state CTX_GRACE, waits no more. */
 void grace_leave(struct ctx *c);
 
-/*
- * Internal results of a call handler: make the same call again, once the kernel has been left (the caller is still
- * READY);
- */
-#define CALL_AGAIN 0x10000u
-/*
- * the caller is blocked (cpu.current is NULL): whoever ends that either writes its results, or the call is made
- * again (CTX_GRACE).
- */
-#define CALL_BLOCKED 0x20000u
-#define CALL_BLOCKED_AGAIN 0x40000u
-
 #endif

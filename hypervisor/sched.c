@@ -12,7 +12,6 @@
 #include "ctx.h"
 #include "event.h"
 #include "portal.h"
-#include "reap.h"
 #include "runqueue.h"
 #include "thread.h"
 #include "timer.h"
@@ -21,7 +20,8 @@
 
 #define TIMERS_AT_ONCE 64u
 
-void sched_charge(u64 now)
+/* Accounts the time since the last call to cpu->sched. */
+static void sched_charge(u64 now)
 {
     budget_use(cpu.sched, now - cpu.sched_since);
     cpu.sched_since = now;

@@ -63,9 +63,6 @@ bool sched_hand_over(struct ctx *c) MUST_CHECK;
 /* cpu->sched goes behind all others of its priority. */
 void sched_yield(void);
 
-/* Accounts the time since the last call to cpu->sched. */
-void sched_charge(u64 now);
-
 /*
  * Chooses what runs next and makes it cpu->sched and cpu->current (NULL: nothing to do). Follows chains: a
  * scheduling context whose context waits for a busy handler runs what keeps the handler busy.

@@ -33,18 +33,18 @@ static u64 *table_of(u64 entry)
     return direct(pte_address(entry));
 }
 
-/* A walk towards `address`: stops at a leaf, an empty entry, or `level`. */
-static u64 *space_walk(const struct space *s, u64 address, unsigned *level)
+/* A walk towards `address`: stops at a leaf, an empty entry, or `level`. *entry: what stands there, read once. */
+static u64 *space_walk(const struct space *s, u64 address, unsigned *level, u64 *entry)
 {
     u64 *table = s->root;
-    unsigned at = s->levels;
 
-    for (;; at--) {
-        u64 *entry = &table[pte_index(address, at)];
+    for (unsigned at = s->levels;; at--) {
+        u64 *place = &table[pte_index(address, at)];
 
+        *entry = __atomic_load_n(place, __ATOMIC_RELAXED);
         if (at == *level || !(*entry & PTE_P) || (*entry & PTE_LARGE)) {
             *level = at;
-            return entry;
+            return place;
         }
         table = table_of(*entry);
     }
@@ -52,16 +52,11 @@ static u64 *space_walk(const struct space *s, u64 address, unsigned *level)
 
 u64 space_find(const struct space *s, u64 address, unsigned *level)
 {
-    const u64 *table = s->root;
+    u64 entry;
 
-    for (unsigned at = s->levels;; at--) {
-        u64 entry = __atomic_load_n(&table[pte_index(address, at)], __ATOMIC_RELAXED);
-
-        *level = at;
-        if (at == 1 || !(entry & PTE_P) || (entry & PTE_LARGE))
-            return entry;
-        table = table_of(entry);
-    }
+    *level = 1;
+    (void)space_walk(s, address, level, &entry);
+    return entry;
 }
 
 /* The largest page (as a level) that the hardware knows. */
@@ -86,25 +81,25 @@ static unsigned space_level(const struct space *s, u64 address, u64 base, u64 by
  * Finds the entry for the next page of a mapping, in tables made on the way. *level is what fits on entry, and what
  * it is on return: smaller if a table stands where a large page could.
  */
-static status_t space_entry(struct space *s, struct account *a, u64 address, unsigned *level, u64 **entry)
+static status_t space_entry(struct space *s, struct account *a, u64 address, unsigned *level, u64 **place)
 {
     for (;;) {
         unsigned at = *level;
-        u64 *e = space_walk(s, address, &at), *table;
+        u64 entry, *table;
 
-        *entry = e;
-        if (at == *level && !(*e & PTE_P))
+        *place = space_walk(s, address, &at, &entry);
+        if (at == *level && !(entry & PTE_P))
             return CB_OK;
-        if (at == *level && !(*e & PTE_LARGE) && at > 1) {
+        if (at == *level && !(entry & PTE_LARGE) && at > 1) {
             *level = at - 1;
             continue;
         }
-        if (*e & PTE_P)
+        if (entry & PTE_P)
             return FAULT(OCCUPIED, 2);
         table = account_page(a);
         if (!table)
             return FAULT(NO_MEMORY, 0);
-        *e = physical(table) | (s->format == SPACE_EPT ? EPT_R | EPT_W | EPT_X : PTE_P | PTE_W | PTE_U | PTE_A);
+        **place = physical(table) | (s->format == SPACE_EPT ? EPT_R | EPT_W | EPT_X : PTE_P | PTE_W | PTE_U | PTE_A);
     }
 }
 
@@ -183,9 +178,9 @@ void space_unmap(struct space *s, u64 address, u64 pages)
 
     for (u64 done = 0; done < bytes;) {
         unsigned level = 1;
-        u64 *entry = space_walk(s, address + done, &level);
+        u64 entry;
 
-        *entry = 0;
+        *space_walk(s, address + done, &level, &entry) = 0;
         done += pte_span(level);
     }
     /*

@@ -61,7 +61,7 @@ NORETURN void trap_call_end(struct ctx *c, status_t status)
     kernel_exit();
 }
 
-void trap_interrupt(u32 vector)
+static void trap_interrupt(u32 vector)
 {
     if (vector == VECTOR_TIMER) {
         cpu.armed = UINT64_MAX;

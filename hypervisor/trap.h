@@ -32,9 +32,6 @@ NORETURN void trap_user(struct regs *r);
 void trap_kernel(struct regs *r); /* returns to where it came from */
 void trap_ist(struct regs *r);    /* NMI, #MC, #DF: on stacks of their own */
 
-/* An interrupt, from wherever; vcpu backends call it for interrupts that they take by other means. */
-void trap_interrupt(u32 vector);
-
 /* Command line option `name=value`; NULL: not there. main.c */
 const char *boot_option(const char *name);
 

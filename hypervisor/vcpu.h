@@ -155,7 +155,6 @@ void vcpu_recall(struct vcpu *v);
 void vcpu_timer(struct vcpu *v);
 
 /* vcpu_run.c and vcpu_event.c between themselves. */
-bool vcpu_upcall_due(struct vcpu *v);      /* home CPU: something is pending that the guest has not seen */
 /* cpu.current, its instruction skipped, blocks unless an upcall is due; deaf: for good. True: it has */
 bool vcpu_halt(struct vcpu *v, bool deaf);
 /* Counts flushes of guest TLBs: a vCPU that entered the guest at `entered` has carried out all up to then. */

@@ -63,7 +63,8 @@ void vcpu_signal(struct vcpu *v, u32 port)
         vcpu_raise(v);
 }
 
-bool vcpu_upcall_due(struct vcpu *v)
+/* Is something pending that the guest has not seen? */
+static bool vcpu_upcall_due(struct vcpu *v)
 {
     if (!(atomic_load(&v->hazards) & VCPU_HAZARD_UPCALL))
         return false;
