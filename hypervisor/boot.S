@@ -52,6 +52,31 @@ header:
     .long 8
 header_end:
 
+/* ---- What all CPUs do alike ---- */
+
+/* A far jump to 64-bit code is due. */
+.macro enter_long_mode
+    movl $CR4_PAE, %eax
+    movl %eax, %cr4
+    movl $PHYS(boot_pml4), %eax
+    movl %eax, %cr3
+    movl $MSR_EFER, %ecx
+    rdmsr
+    orl $EFER_BOOT, %eax
+    wrmsr
+    movl $CR0_BOOT, %eax
+    movl %eax, %cr0
+.endm
+
+.macro clear_segments
+    xorl %eax, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %fs
+    movl %eax, %gs
+    movl %eax, %ss
+.endm
+
 /* ---- The boot CPU ---- */
 
     .section .text.boot, "ax"
@@ -98,16 +123,7 @@ boot_entry:
     movl $PHYS(boot_kernel_pdpt) + PTE_PW, %eax
     movl %eax, PHYS(boot_pml4) + PML4_KERNEL * 8
 
-    movl $CR4_PAE, %eax
-    movl %eax, %cr4
-    movl $PHYS(boot_pml4), %eax
-    movl %eax, %cr3
-    movl $MSR_EFER, %ecx
-    rdmsr
-    orl $EFER_BOOT, %eax
-    wrmsr
-    movl $CR0_BOOT, %eax
-    movl %eax, %cr0
+    enter_long_mode
     lgdt PHYS(boot_gdtr)
     ljmp $SEL_KERNEL_CODE, $PHYS(boot_long)
 
@@ -119,12 +135,7 @@ no_long_mode:
 boot_long:
     movabsq $1f, %rax
     jmp *%rax
-1:  xorl %eax, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %fs
-    movl %eax, %gs
-    movl %eax, %ss
+1:  clear_segments
     movq $boot_stack_end, %rsp
     xorl %ebp, %ebp
     xchgl %esi, %edi /* magic, information; upper halves are zero */
@@ -145,16 +156,7 @@ trampoline:
     movw %cs, %ax
     movw %ax, %ds
     lgdtl trampoline_gdtr - trampoline
-    movl $CR4_PAE, %eax
-    movl %eax, %cr4
-    movl $PHYS(boot_pml4), %eax
-    movl %eax, %cr3
-    movl $MSR_EFER, %ecx
-    rdmsr
-    orl $EFER_BOOT, %eax
-    wrmsr
-    movl $CR0_BOOT, %eax
-    movl %eax, %cr0
+    enter_long_mode
     ljmpl *(trampoline_jump - trampoline)
 
     .code64
@@ -177,12 +179,7 @@ trampoline_end:
 
     .section .text.boot, "ax"
 smp_long:
-    xorl %eax, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %fs
-    movl %eax, %gs
-    movl %eax, %ss
+    clear_segments
     movq smp_pml4, %rax
     movq %rax, %cr3
     movq $CPU_STACK_TOP, %rsp

@@ -8,8 +8,8 @@
 #define DEBT_MAX 16u /* budgets: a time-stamp counter that jumps must not stop anybody for long */
 
 /*
- * Its budget shrinks by what it has used. The interrupt that ends a budget may come late. With budget = period, the budget is merely a time slice, and
- * going beyond it does no harm.
+ * Its budget shrinks by what it has used. The interrupt that ends a budget may come late. With budget = period, the
+ * budget is merely a time slice, and going beyond it does no harm.
  */
 static inline void budget_use(struct sched *s, u64 ticks)
 {

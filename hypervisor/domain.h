@@ -2,9 +2,9 @@
 /*
  * Protection domains: a capability space, an address space, I/O ports.
  *
- * For every CPU on which the domain has contexts there is a PML4 (layout.h); with DEFENCE(ROOTS) two, one of them
- * with the user part and almost none of the kernel. A guest domain's PML4 has no user part: it is loaded while its vCPUs run, so that their hypercalls find their capabilities; guest memory is
- * `space`.
+ * For every CPU on which the domain has contexts there is a PML4 (layout.h); with DEFENCE(ROOTS) two, one of them with
+ * the user part and almost none of the kernel. A guest domain's PML4 has no user part: it is loaded while its vCPUs run,
+ * so that their hypercalls find their capabilities; guest memory is `space`.
  */
 #ifndef DOMAIN_H
 #define DOMAIN_H

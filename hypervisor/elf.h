@@ -21,6 +21,7 @@ struct elf_segment {
  * Checks an executable of `size` bytes of which the first `visible` can be read at `image`. NULL if it can be
  * mapped in place, else what is wrong.
  */
-const char *elf_check(const void *image, u64 visible, u64 size, struct elf_header *header, struct elf_segment *segments) MUST_CHECK;
+const char *elf_check(const void *image, u64 visible, u64 size, struct elf_header *header,
+                      struct elf_segment *segments) MUST_CHECK;
 
 #endif

@@ -19,8 +19,8 @@ void io_cpu_init(void); /* boot: this CPU's map for vCPUs */
 bool io_exit(struct vcpu *v, u32 port, u32 width);
 
 void io_forget(const struct vcpu *v); /* home CPU: it has died */
-bool io_fault(struct domain *d); /* #GP in user mode: true if the I/O bitmap is loaded now, and the access to be tried again */
-void io_unload(void);            /* another domain is loaded: its accesses must not use the old bitmap */
-void io_free(struct domain *d);  /* reap.c */
+bool io_fault(struct domain *d);      /* #GP in user mode. True: the I/O bitmap is loaded now, the access to be tried again */
+void io_unload(void);                 /* another domain is loaded: its accesses must not use the old bitmap */
+void io_free(struct domain *d);       /* reap.c */
 
 #endif

@@ -171,7 +171,8 @@ void multiboot_parse(u32 magic, u64 info)
 {
     const u32 *head = boot_view(info, 8);
 
-    if (magic != MULTIBOOT2_MAGIC || !is_aligned(info, 8) || !head || head[0] < 16 || head[0] > INFO_MAX || !boot_view(info, head[0]))
+    if (magic != MULTIBOOT2_MAGIC || !is_aligned(info, 8) || !head || head[0] < 16 || head[0] > INFO_MAX ||
+        !boot_view(info, head[0]))
         panic("not started by a multiboot2 boot loader");
     boot.info = info;
     boot.info_size = head[0];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What C defines and assembly needs: places in structures, and numbers. Each is checked, in trap.c, svm_run.c or beside its structure.
+ * What C defines and assembly needs: places in structures, and numbers. Each is checked, in trap.c, svm_run.c or beside
+ * its structure.
  */
 #ifndef OFFSETS_H
 #define OFFSETS_H

@@ -155,16 +155,20 @@ unsigned shadow_page_fault(struct vcpu *v, u64 linear, u32 error, u64 *cr2)
     u32 access = error & (PF_WRITE | PF_USER | PF_EXEC | PF_AC);
     const struct paging *p = &v->shadow->guest;
     /* Outside of long mode, only hostile segments reach further than 4 GiB; the hardware's tables do not. */
-    const struct shadow_fill f = { .linear = paging_long(p) ? linear : (u32)linear, .user = access & PF_USER, .write = access & PF_WRITE,
-                                   .smep = p->cr4 & CR4_SMEP };
+    const struct shadow_fill f = {
+        .linear = paging_long(p) ? linear : (u32)linear,
+        .user = access & PF_USER,
+        .write = access & PF_WRITE,
+        .smep = p->cr4 & CR4_SMEP,
+    };
     struct walk w;
 
     switch (walk(p, &v->ctx.domain->space, linear, access, &w)) {
     case WALK_OK: return fault_fill(v, &f, access, &w);
     case WALK_FAULT: return fault_own(v, linear, w.error, cr2);
     case WALK_MEMORY:
-        return vcpu_report(v, CB_EXIT_MEMORY, CB_MEMORY_TABLE | (w.missing_write ? CB_MEMORY_WRITE | CB_MEMORY_PRESENT : CB_MEMORY_READ),
-                            w.address);
+        return vcpu_report(v, CB_EXIT_MEMORY, CB_MEMORY_TABLE | (w.missing_write ? CB_MEMORY_WRITE | CB_MEMORY_PRESENT :
+                                                                 CB_MEMORY_READ), w.address);
     case WALK_AGAIN: break;
     }
     return VIRT_EXIT_FAULT; /* the guest tries again */

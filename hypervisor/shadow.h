@@ -41,7 +41,9 @@ void shadow_probe(void);
 bool shadow_create(struct vcpu *v) MUST_CHECK;
 void shadow_free(struct vcpu *v);
 
-/* vcpu_run.c, after VCPU_INSIDE was announced: the tables hold nothing old. Returns the generation of translations (tlb.h). */
+/*
+ * vcpu_run.c, after VCPU_INSIDE was announced: the tables hold nothing old. Returns the generation of translations (tlb.h).
+ */
 u64 shadow_refresh(struct vcpu *v);
 
 /* Groups CR and SYSCALL: what paging depends on, as the guest sees it. */

@@ -21,7 +21,9 @@ unsigned vcpu_inject_exception(struct vcpu *v, u32 vector, u32 error)
 {
     if (v->inject == (CB_INJECT_VALID | CB_INJECT_TYPE_INTR | v->upcall_vector))
         atomic_fetch_or(&v->hazards, VCPU_HAZARD_UPCALL);
-    v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_EXCEPTION | vector | (VECTORS_WITH_ERROR >> vector & 1 ? CB_INJECT_ERROR : 0);
+    v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_EXCEPTION | vector;
+    if (VECTORS_WITH_ERROR >> vector & 1)
+        v->inject |= CB_INJECT_ERROR;
     v->inject_error = error;
     vcpu_set_special(v);
     return VIRT_EXIT_HANDLED;
