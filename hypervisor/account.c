@@ -7,17 +7,12 @@
 
 static const u16 class_size[ACCOUNT_CLASSES] = ACCOUNT_CLASS_SIZES;
 
-static bool account_has_page(const struct account *a)
-{
-    return a->used < a->quota;
-}
-
 void *account_page(struct account *a)
 {
     struct account *top = a->top;
     void *page = top->free_pages;
 
-    if (!account_has_page(a))
+    if (a->used >= a->quota)
         return NULL;
     if (page)
         top->free_pages = *(void **)page;

@@ -32,8 +32,8 @@ struct vcpu;
 /* ... and before it switches between contexts; this CPU alone sets and clears them. */
 #define HAZARD_FPU 0x100u     /* CR0.TS is clear: the FPU's registers are open to whoever runs */
 #define HAZARD_IO 0x200u      /* an I/O bitmap is in the TSS pages */
-#define HAZARD_BASES 0x800u   /* for good: there is no WRFSBASE, so that C must load the FS base */
 #define HAZARD_HELPING 0x400u /* `sched` runs `current` because that is in the way of its own call */
+#define HAZARD_BASES 0x800u   /* for good: there is no WRFSBASE, so that C must load the FS base */
 
 struct cpu {
     struct ctx *current;     /* what runs; NULL: nothing */

@@ -43,22 +43,22 @@ static inline u64 pte_address(u64 entry)
     return entry & PTE_ADDRESS;
 }
 
+/* Bytes that one entry of the table of `level` covers. */
+static inline u64 pte_span(unsigned level)
+{
+    return 1ull << (PAGE_SHIFT + 9 * (level - 1));
+}
+
 /* Where the page begins that a leaf of `level` maps: large pages have other bits (PAT) below. */
 static inline u64 pte_base(u64 entry, unsigned level)
 {
-    return pte_address(entry) & ~((1ull << (PAGE_SHIFT + 9 * (level - 1))) - 1);
+    return pte_address(entry) & ~(pte_span(level) - 1);
 }
 
 /* Index of `address` in the table of `level`: 1 page table, 2 page directory, 3 PDPT, 4 PML4. */
 static inline u32 pte_index(u64 address, unsigned level)
 {
     return (u32)(address >> (PAGE_SHIFT + 9 * (level - 1))) & (PTE_ENTRIES - 1);
-}
-
-/* Bytes that one entry of the table of `level` covers. */
-static inline u64 pte_span(unsigned level)
-{
-    return 1ull << (PAGE_SHIFT + 9 * (level - 1));
 }
 
 #endif
