@@ -120,6 +120,7 @@ static u64 *translation(void)
     X(timers, "cpus", struct cpu *, cpu_view(), v->timers.first = NULL)                                             \
     X(timer, "cpus", struct cpu *, cpu_view()->timers.root ? cpu_view() : NULL, AT(v->timers.root)->queued = 0)     \
     X(ports, "cpus", struct cpu *, cpu_view(), v->io_vcpu = (struct vcpu *)dump_kernel(v))                          \
+    X(window, "cpus", u64 *, dump_window(0), *v = PTE_P)                                                            \
     X(grace, "cpus", struct cpu *, cpu_view(), v->grace_seen += 1000)
 
 #define CORRUPTION(name, area, type, victim, damage)  \

@@ -228,6 +228,8 @@ void check_cpus(void)
         check_grace(c);
         check_running(c);
         check_ports(c);
+        if (!dump_window(id) || *dump_window(id))
+            bad(AREA, "CPU %u has its window open", id);
         seen("CPUs", 1);
     }
     for (u32 i = 0; i < thing_count; i++) {

@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "layout.h"
+#include "pte.h"
+
 #define BAD_SHOWN 40u
 #define SEEN_MAX 64u
 #define LIST_LIMIT 1000000u
@@ -112,6 +115,19 @@ const struct cpu *dump_cpu(u32 id)
     struct cpu *c = SYMBOL(struct cpu *[CPUS_MAX], "kpage.c", cpus)[id];
 
     return c ? AT(c) : NULL;
+}
+
+u64 *dump_window(u32 id)
+{
+    const struct cpu *c = dump_cpu(id);
+    u64 *table = c ? dump_physical(c->kernel_pdpt, PAGE_SIZE) : NULL;
+
+    for (unsigned level = 3; table && level > 1; level--) {
+        u64 entry = table[pte_index(CPU_WINDOW, level)];
+
+        table = entry & PTE_P ? dump_physical(pte_address(entry), PAGE_SIZE) : NULL;
+    }
+    return table ? &table[pte_index(CPU_WINDOW, 1)] : NULL;
 }
 
 u32 dump_cpu_count(void)
