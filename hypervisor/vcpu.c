@@ -42,7 +42,7 @@ static status_t request_check(const struct regs *r, struct request *q)
     if (q->cpu >= cpu_count)
         return FAULT(BAD_CPU, 2);
     q->cpu = (u32)index_masked(q->cpu, cpu_count);
-    if (!cpu_of(q->cpu)->virt)
+    if (!cpu.virt || !cpu_of(q->cpu)->virt) /* a backend may need its instructions here, too */
         return FAULT(UNSUPPORTED, 0);
     if (q->number >= CB_GUEST_VCPUS)
         return FAULT(BAD_PARAM, 2);

@@ -331,12 +331,17 @@ static void controls_setup(const struct vcpu *v, struct vmx *x)
         vmx_apic_setup(x);
 }
 
-/* The VMCS is written here, and written back to memory for the vCPU's CPU, which may be another one. */
+/*
+ * The VMCS is written here, and written back to memory for the vCPU's CPU, which may be another one. What was loaded is
+ * loaded again: the caller may be a vCPU that goes on at once.
+ */
 static void vmcs_setup(struct vcpu *v, struct vmx *x)
 {
+    struct vmx *before = vmx_cpu()->current;
+
     if (VMCS_FAILS("vmclear %1", "m"(x->vmcs)))
         panic("VT-x: the VMCS at %lx is refused", x->vmcs);
-    (void)vmx_of(v);
+    vmx_load(x);
     host_setup();
     controls_setup(v, x);
     vmx_reset(x);
@@ -344,6 +349,8 @@ static void vmcs_setup(struct vcpu *v, struct vmx *x)
         vmx_shadow_init(v, x);
     (void)VMCS_FAILS("vmclear %1", "m"(x->vmcs));
     vmx_cpu()->current = NULL;
+    if (before)
+        vmx_load(before);
 }
 
 bool vmx_vcpu_init(struct vcpu *v)

@@ -96,16 +96,20 @@ static inline struct vmx_cpu *vmx_cpu(void)
     return cpu.virt;
 }
 
+static inline void vmx_load(struct vmx *x)
+{
+    if (VMCS_FAILS("vmptrld %1", "m"(x->vmcs)))
+        panic("VT-x: the VMCS at %lx is refused", x->vmcs);
+    vmx_cpu()->current = x;
+}
+
 /* Of a vCPU of this CPU: its VMCS is loaded. */
 static inline struct vmx *vmx_of(const struct vcpu *v)
 {
     struct vmx *x = v->hw;
 
-    if (vmx_cpu()->current != x) {
-        if (VMCS_FAILS("vmptrld %1", "m"(x->vmcs)))
-            panic("VT-x: the VMCS at %lx is refused", x->vmcs);
-        vmx_cpu()->current = x;
-    }
+    if (vmx_cpu()->current != x)
+        vmx_load(x);
     return x;
 }
 
