@@ -81,6 +81,18 @@ void portal_slot_clear(struct slot *s)
         (void)slot_remove(s); /* nothing is below it, and it is no tombstone */
 }
 
+u64 portal_slot_word(const struct slot *s)
+{
+    u64 word = slot_word(s);
+
+    if (slot_word_type(word) == CB_TYPE_PORTAL)
+        return word;
+    lock_take(&tree_lock);
+    word = slot_word(s);
+    lock_drop(&tree_lock);
+    return word;
+}
+
 status_t portal_slot_set(struct slot *s, u64 sel, unsigned arg, u32 cpu_id)
 {
     struct slot *source = NULL;

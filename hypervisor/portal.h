@@ -41,6 +41,11 @@ void portal_orphan(struct portal *p); /* its handler dies, and so it does: tree_
  */
 status_t portal_slot_set(struct slot *s, u64 sel, unsigned arg, u32 cpu) MUST_CHECK;
 void portal_slot_clear(struct slot *s);
+/*
+ * The slot's word, without the lock. Who sets the slot empties it first: seen empty, it is looked at again with the lock,
+ * under which it has what it is to have.
+ */
+u64 portal_slot_word(const struct slot *s);
 
 /*
  * remote.c: gives `h` the registers with which it begins to handle a message that came through `p`; copies what of a

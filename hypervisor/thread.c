@@ -166,7 +166,7 @@ status_t recall(struct regs *r)
 void thread_exception(struct ctx *c, u64 cr2)
 {
     struct thread *t = thread_of(c);
-    u64 word = slot_word(&t->exception);
+    u64 word = portal_slot_word(&t->exception);
 
     t->cr2 = cr2;
     if (slot_word_type(word) == CB_TYPE_PORTAL && ipc_exit(c, slot_word_object(word), c->regs.vector))

@@ -84,6 +84,8 @@ static ALWAYS_INLINE void exit_switch_back(struct vcpu *v, struct ctx *h)
 /* Without a portal for the exit the vCPU has come to its end. */
 static void exit_call(struct vcpu *v, u64 word, unsigned class)
 {
+    if (slot_word_type(word) != CB_TYPE_PORTAL)
+        word = portal_slot_word(&v->exits[class]);
     if (slot_word_type(word) == CB_TYPE_PORTAL && ipc_exit(&v->ctx, slot_word_object(word), class))
         return;
     log_printf("corbel: a vCPU (number %u) stops: exit %s has no portal (%lx, %lx)", v->number, exit_name(class), v->qual[0],
