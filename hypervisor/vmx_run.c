@@ -198,12 +198,18 @@ static ALWAYS_INLINE void vmx_registers_leave(struct vmx *x)
 
 /* ---- Entries that fail ---- */
 
+/* Without the entry there was no event either. The VMCS still has it, since only an exit takes it back. */
+static void vmx_inject_again(struct vcpu *v)
+{
+    v->inject = vmcs_read(VMCS_ENTRY_EVENT) & CB_INJECT_VALID ? v->injected : 0;
+    vmcs_write(VMCS_ENTRY_EVENT, 0);
+}
+
 static unsigned vmx_invalid(struct vcpu *v, struct vmx *x, const char *why, u64 code, u64 more)
 {
     if (!x->reported)
         log_printf("corbel: a vCPU (number %u) cannot be entered: %s", v->number, why);
     x->reported = true;
-    vmcs_write(VMCS_ENTRY_EVENT, 0); /* only an exit takes it back */
     vcpu_set_special(v);
     v->insn_len = 0;
     return vcpu_report(v, CB_EXIT_INVALID, code, more);
@@ -217,11 +223,10 @@ NORETURN void vmx_failed(struct vcpu *v)
     vcpu_out(v);
     vmx_registers_leave(x);
     vmx_finish(v, x);
-    if (error != VMCS_ERROR_NOT_LAUNCHED || !x->launched) {
-        v->inject = v->injected; /* without the entry there was no event either */
+    vmx_inject_again(v);
+    if (error != VMCS_ERROR_NOT_LAUNCHED || !x->launched)
         vcpu_left(v, vmx_invalid(v, x, vmx_reason_insn(error), error, 0));
-    }
-    /* Bochs does not count a launch that an interrupt ends at once. What was to be injected stays in the VMCS. */
+    /* Bochs does not count a launch that an interrupt ends at once. */
     x->launched = false;
     vcpu_set_special(v);
     vcpu_left(v, VIRT_EXIT_HANDLED);
@@ -232,7 +237,7 @@ static unsigned vmx_refused(struct vcpu *v, struct vmx *x, u32 reason)
 {
     u64 q = vmcs_read(VMCS_QUALIFICATION);
 
-    v->inject = v->injected;
+    vmx_inject_again(v);
     return vmx_invalid(v, x, vmx_reason_entry(reason, q), reason, q);
 }
 
