@@ -212,7 +212,10 @@ GUEST_exittest := \
 
 GUEST_race := \
 	tests/guest/race/act.c \
+	tests/guest/race/guest.c \
+	tests/guest/race/guest_code.S \
 	tests/guest/race/renew.c \
+	tests/guest/race/vmm.c \
 
 # Benchmarks: bootable workloads of their own, build/tests/bench/NAME.elf.
 BENCH_TASKS := \
@@ -596,7 +599,7 @@ run: run-machine ## Linux on Corbel on QEMU (EMULATOR=bochs: on Bochs), the term
 
 SYSTEM := $(B)/tests/system/test
 SYSTEM_NEEDS := $(SYSTEM) $(CHECK_DUMP) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso $(B)/iso/noroot.iso \
-	$(patsubst %,$(B)/iso/%-mitigations.iso,calltest race run)
+	$(patsubst %,$(B)/iso/%-mitigations.iso,calltest race run) $(B)/iso/race-plain.iso
 
 $(B)/tests/system/%.o: tests/system/%.c Makefile
 	@mkdir -p $(@D)

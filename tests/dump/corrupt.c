@@ -33,7 +33,7 @@ static struct ctx *context(enum ctx_state state)
     for (u32 i = 0; i < thing_count; i++) {
         struct ctx *c = (struct ctx *)(void *)things[i].obj;
 
-        if (c->obj.type == CB_TYPE_THREAD && c->state == state)
+        if (c->state == state && (c->obj.type == CB_TYPE_THREAD || (c->obj.type == CB_TYPE_VCPU && state != CTX_WAITING)))
             return c;
     }
     return NULL;

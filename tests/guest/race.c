@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A native task that lets threads of four domains act at random on two CPUs until so many operations have been done:
- * calls (also to handlers that die, are busy, or wait), signals, waits, delegation, mapping, revocation, destruction
- * and creation. Each result must be one that can be; what passes through calls is checked; every thread must get on.
- * Then all that is left keeps still, in all states that a thread can block in, so that the hypervisor's structures can
- * be looked at; at a key press, all is destroyed, and the account must have all its pages back.
+ * A native task that lets threads of four domains, and vCPUs of two guests, act at random on two CPUs until so many
+ * operations have been done: calls (also to handlers that die, are busy, or wait), signals, waits, delegation, mapping,
+ * revocation, destruction and creation. Each result must be one that can be; what passes through calls is checked; every
+ * thread and vCPU must get on. Then all that is left keeps still, in all states that one can block in, so that the
+ * hypervisor's structures can be looked at; at a key press, all is destroyed, and the account must have all its pages back.
  * `bootargs`: ops=N, seed=N (0: any).
  */
 #include "race/race.h"
+
+#include <corbel/state.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #define PAYER_PAGES 256u
 #define RECALL_MS 15u        /* a thread that has been in a call or wait for so long is recalled */
 #define PATIENCE_MS 20000u   /* one that does not get on for so long is stuck */
+#define MANY 200000u         /* operations, among which even what is rare must occur */
 #define WARM_UP 5000u        /* operations: make what stays */
 #define PRIORITY 12u         /* of those who act */
 #define PAIR_PRIORITY 20u
@@ -34,7 +37,7 @@ static uint64_t seed, recalls;
 static void pair(void *actor)
 {
     struct actor *self = actor;
-    uint32_t me = self->index - MORTALS - WORKERS, other = (self->cpu + 1) % world->cpus;
+    uint32_t me = self->index - THREAD_PAIR, other = (self->cpu + 1) % world->cpus;
 
     while (world->phase == PHASE_RUN) {
         uint64_t bits = 0, r = draw();
@@ -81,7 +84,8 @@ static void actors_init(void)
         struct actor *a = &world->actors[i];
 
         *a = (struct actor){ .index = i, .handler = i < HANDLERS, .cpu = i % world->cpus };
-        if (i < MORTALS) {
+        a->vcpu = i >= MORTALS - VCPUS && i < WORKER;
+        if (i < WORKER) {
             a->sel = sel_alloc();
             a->sched = sel_alloc();
         }
@@ -109,10 +113,13 @@ static void start(void)
         servant_start(cpu, serve_still, SEL_FAR);
         servant_start(cpu, serve_echo, SEL_ECHO);
     }
+    must(vmm_start(), "VMM");
+    if (world->features && !pair_make(seed))
+        panic("race: the pair of vCPUs cannot be made");
     for (uint32_t i = 0; i < PAIR; i++)
         must(cb_event_create(CB_TASK_SEL_ACCOUNT, pair_events[i]), "event");
     for (uint32_t i = 0; i < WORKERS + PAIR; i++) {
-        struct actor *a = &world->actors[MORTALS + i];
+        struct actor *a = &world->actors[WORKER + i];
 
         a->still = false;
         a->incarnation++;
@@ -137,9 +144,12 @@ static bool is_there(uint32_t sel, uint32_t type)
 /* Must it get on? Not a handler that nobody calls, a thread without time, or one that stopped at a fault. */
 static bool is_bound_to_move(const struct actor *a)
 {
-    if (a->index >= MORTALS)
+    if (a->index >= WORKER)
         return true;
-    return a->alive && !a->handler && a->op != OP_fault && is_there(a->sel, CB_TYPE_THREAD) && is_there(a->sched, CB_TYPE_SCHED);
+    if (a->index >= MORTALS)
+        return world->features;
+    return a->alive && !a->handler && a->op != OP_fault && is_there(a->sel, a->vcpu ? CB_TYPE_VCPU : CB_TYPE_THREAD) &&
+           is_there(a->sched, CB_TYPE_SCHED);
 }
 
 static const char *op_name(uint64_t op)
@@ -156,8 +166,8 @@ static const char *op_name(uint64_t op)
 static bool stuck(const struct actor *a)
 {
     print("race: actor %u (%s, CPU %u, domain %u) does not get on: its last operation is %s, number %lu\n", a->index,
-          a->index < MORTALS ? "client" : a->index < MORTALS + WORKERS ? "worker" : "pair", a->cpu, a->home, op_name(a->op),
-          a->done);
+          a->vcpu ? "vCPU" : a->index < MORTALS ? "client" : a->index < THREAD_PAIR ? "worker" : "pair", a->cpu, a->home,
+          op_name(a->op), a->done);
     return false;
 }
 
@@ -166,6 +176,11 @@ static struct watch {
     uint64_t since;  /* when that was seen first */
     uint64_t recall; /* when it is to be recalled */
 } watches[ACTORS];
+
+static bool is_paired(const struct actor *a)
+{
+    return a->index >= THREAD_PAIR || (a->index >= MORTALS && a->index < WORKER);
+}
 
 /*
  * Calls that go round in a circle between CPUs end when somebody recalls a caller, and so do waits for events that
@@ -179,8 +194,8 @@ static bool watch_one(struct actor *a, struct watch *w)
         *w = (struct watch){ a->done, now, now + clock_ticks(RECALL_MS * 1000) };
         return true;
     }
-    if (now >= w->recall && a->index < MORTALS + WORKERS && (a->op == OP_call || a->op == OP_wait)) {
-        (void)!cb_recall(a->index < MORTALS ? a->sel : crew[a->index - MORTALS]->sel);
+    if (now >= w->recall && !is_paired(a) && (a->op == OP_call || a->op == OP_wait)) {
+        (void)!cb_recall(a->index < MORTALS ? a->sel : crew[a->index - WORKER]->sel);
         recalls += is_bound_to_move(a);
         w->recall = now + clock_ticks(RECALL_MS * 1000);
     }
@@ -192,8 +207,8 @@ static uint64_t operations(void)
 {
     uint64_t sum = 0;
 
-    for (uint32_t i = 0; i < MORTALS + WORKERS; i++)
-        sum += world->actors[i].done;
+    for (uint32_t i = 0; i < THREAD_PAIR; i++)
+        sum += is_paired(&world->actors[i]) ? 0 : world->actors[i].done;
     return sum;
 }
 
@@ -257,8 +272,10 @@ static void destroy_all(void)
         thread_destroy(crew[i]);
     for (uint32_t i = 0; i < MORTALS; i++)
         mortal_remove(&world->actors[i]);
-    for (uint32_t h = 1; h < HOMES; h++)
+    pair_remove();
+    for (uint32_t h = 1; h < HOME_PAIR; h++)
         home_remove(h);
+    vmm_end();
     for (uint32_t i = 0; i < sizeof(servants) / sizeof(servants[0]); i++) {
         if (servants[i])
             thread_destroy(servants[i]);
@@ -270,15 +287,35 @@ static void destroy_all(void)
         (void)!cb_destroy(pair_events[i]);
 }
 
+static bool is_guests(enum op op)
+{
+    return op >= OP_vcpu_create && op <= OP_exit;
+}
+
+/* Have vCPUs had all exits that there are for them, and interrupts of all kinds? */
+static bool guests_complete(void)
+{
+    static const uint32_t classes[] = { CB_EXIT_START,  CB_EXIT_RECALL, CB_EXIT_CPUID, CB_EXIT_IO,
+                                        CB_EXIT_MEMORY, CB_EXIT_RDMSR,  CB_EXIT_WRMSR, CB_EXIT_WINDOW };
+    bool complete = world->upcalls && world->sent;
+
+    for (uint32_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+        print("race: %lu exits of class %u\n", world->exits[classes[i]], classes[i]);
+        complete &= world->exits[classes[i]] > 0;
+    }
+    print("race: %lu upcalls, %lu other interrupts\n", world->upcalls, world->sent);
+    return complete || !world->features;
+}
+
 /* Has every operation been seen to succeed, and to fail where it must have? */
-static bool is_complete(void)
+static bool is_complete(uint64_t count)
 {
     static const struct { enum op op; enum cb_status status; } wanted[] = {
         { OP_call, CB_ABORTED }, { OP_call, CB_BUSY }, { OP_wait, CB_TIMEOUT }, { OP_wait, CB_ABORTED }, { OP_wait, CB_BUSY },
         { OP_thread_create, CB_NO_MEMORY }, { OP_account_create, CB_NO_MEMORY }, { OP_frame_create, CB_NO_ROOM },
         { OP_derive, CB_OCCUPIED }, { OP_map, CB_OCCUPIED }, { OP_destroy, CB_BAD_RIGHT },
     };
-    bool complete = world->replies > 0 && (world->cpus == 1 || world->remote > 0);
+    bool complete = world->replies > 0 && (world->cpus == 1 || world->remote > 0) && guests_complete();
 
     for (uint32_t op = 0; op < OP_COUNT; op++) {
         char line[256];
@@ -289,9 +326,9 @@ static bool is_complete(void)
                 used += snprintf(line + used, sizeof(line) - (size_t)used, " %s %lu", cb_status_name(status),
                                  world->counts[op][status]);
         print("%s\n", line);
-        complete &= world->counts[op][CB_OK] > 0;
+        complete &= world->counts[op][CB_OK] > 0 || (is_guests(op) && !world->features);
     }
-    for (uint32_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+    for (uint32_t i = 0; count >= MANY && i < sizeof(wanted) / sizeof(wanted[0]); i++) {
         if (world->counts[wanted[i].op][wanted[i].status])
             continue;
         print("race: %s never gave %s\n", op_name(wanted[i].op), cb_status_name(wanted[i].status));
@@ -310,14 +347,15 @@ static void wait_for_key(const char *what)
 
 void task_main(const struct cb_task_info *info)
 {
-    uint64_t count = task_number("ops=", 200000), before, done;
+    uint64_t count = task_number("ops=", MANY), before, done;
 
     seed = task_number("seed=", 0);
     seed = seed ? seed : random_u64();
     homes_init();
     world->cpus = info->cpu_count < CPUS ? info->cpu_count : CPUS;
+    vmm_init(info);
     actors_init();
-    thread_self()->argument = &world->actors[MORTALS]; /* while no worker runs: it makes some of their operations */
+    thread_self()->argument = &world->actors[WORKER]; /* while no worker runs: it makes some of their operations */
     for (uint32_t i = 0; i < PAIR; i++)
         pair_events[i] = sel_alloc();
     print("race: seed 0x%lx, %lu operations\n", seed, count);
@@ -334,7 +372,7 @@ void task_main(const struct cb_task_info *info)
     done = operations() - done;
     wait_for_key("all keep still");
     destroy_all();
-    if (!is_complete() || world->wrong)
+    if (!is_complete(count) || world->wrong)
         task_exit(CB_EXIT_REASON_FAILED, "not all was seen");
     print("race: %lu operations, %lu replies, %lu of them from another CPU, %lu recalls by the watch\n", done,
           world->replies, world->remote, recalls);

@@ -2,6 +2,7 @@
 /* What threads do at random, in whatever domain they are. */
 #include "race.h"
 
+#include <corbel/boot.h>
 #include <corbel/state.h>
 
 #define WORDS_MAX 24u
@@ -173,6 +174,10 @@ void serve(uint64_t badge, struct cb_args *message)
 
 static void wait_a_little(bool mortal)
 {
+    if (actor_self()->vcpu) {
+        guest_wait();
+        return;
+    }
     uint64_t bits = 0, deadline = mortal && draw() % 16 == 0 ? CB_DEADLINE_NONE : clock_in(draw() % 700);
     uint32_t flags = draw() % 4 ? 0 : CB_WAIT_POLL;
 
@@ -204,13 +209,33 @@ static void create(void)
         DO(account_create, draw() % 2 ? sel_named(SEL_PAYER) : sel_pool(ACCOUNT, draw()), sel_pool(ACCOUNT, i),
            1 + draw() % 24);
     else if (what < 8)
-        DO(domain_create, payer(), 0, sel_pool(DOMAIN, i));
+        DO(domain_create, payer(), world->features && draw() % 2 ? CB_DOMAIN_GUEST : 0, sel_pool(DOMAIN, i));
     else if (what < 10)
         DO(sched_create, payer(), sel_pool(SCHED, i), (uint32_t)(draw() % world->cpus), 8 + (uint32_t)(draw() % 8),
            50 + draw() % (period / 4), period);
     else
         DO(portal_create, payer(), sel_pool(PORTAL, i), sel_named(SEL_HANDLER) + who, (uint64_t)thread_portal_entry, BADGE(who),
            CB_GROUPS_THREAD);
+}
+
+/*
+ * One that nobody runs: it has no exits. Number, address and selector are each actor's own. A vCPU makes it in its own
+ * domain, where nothing of that is in use then; a thread may have done so in another life.
+ */
+void create_vcpu(void)
+{
+    uint32_t me = actor_self()->index, sel = sel_named(SEL_SPARE) + me;
+    bool vcpu = actor_self()->vcpu;
+    uint32_t domain = vcpu ? sel_named(SEL_DOMAIN) : sel_pool(DOMAIN, draw());
+    uint64_t status;
+
+    DO(revoke, sel, CB_REVOKE_SELF);
+    status = DO(vcpu_create, payer(), sel, domain, (uint32_t)(draw() % world->cpus), GUEST_VCPUS + me,
+                world->window + (WINDOW_PAGES + 2 * me) * CB_PAGE_SIZE);
+    if (status == CB_OCCUPIED && vcpu)
+        wrong("a vCPU is there that nobody has made", sel, domain);
+    if (status == CB_OK)
+        DO(derive, sel, sel_pool(THREAD, draw()), receiver(), CB_RIGHT_CONTROL, 0, 0);
 }
 
 static void change(void)
@@ -224,7 +249,7 @@ static void change(void)
            kind == EVENT ? draw() & 0xff : kind == FRAME ? draw() & 1 : 0, 0);
     else if (what < 8)
         DO(map, sel_pool(FRAME, i), CB_MAP_READ | (draw() & 1 ? CB_MAP_WRITE : 0), sel_pool(MAPPING, draw()), receiver(),
-           world->window + draw() % 16 * CB_PAGE_SIZE, (uint32_t)(draw() % 3), 1 + (uint32_t)(draw() % 2));
+           world->window + draw() % (WINDOW_PAGES - 1) * CB_PAGE_SIZE, (uint32_t)(draw() % 3), 1 + (uint32_t)(draw() % 2));
     else if (what < 11)
         DO(revoke, sel_pool(kind, i), draw() & 1 ? CB_REVOKE_SELF : 0);
     else if (what < 12)
@@ -233,16 +258,37 @@ static void change(void)
         DO(sched_bind, sel_pool(SCHED, i), sel_pool(THREAD, draw()));
     else if (what < 14)
         DO(thread_set, sel_pool(THREAD, i), CB_THREAD_EXCEPTION, draw() % 8 ? sel_pool(PORTAL, draw()) : 0);
-    else if (what < 15)
+    else if (what < 15 && i % 2)
         DO(identify, sel_pool(kind, i), &identity);
+    else if (what < 15 && i % 4 == 0 && world->features)
+        create_vcpu();
+    else if (what < 15)
+        DO(event_bind, sel_pool(EVENT, i), sel_pool(THREAD, draw()), draw() % 64);
     else if (i % 16 == 0)
         DO(revoke, sel_named(SEL_RAM), 0);
+}
+
+/* The FPU's registers belong to each context alone. */
+static void check_fpu(const struct actor *self)
+{
+    uint64_t mine = KEY ^ ((uint64_t)self->incarnation << 32 | self->index), is;
+
+    __asm__ volatile("movq %%xmm15, %0" : "=r"(is));
+    if (is != mine && is)
+        wrong("an FPU register is somebody else's", is, mine);
+    __asm__ volatile("movq %0, %%xmm15" : : "r"(mine));
 }
 
 void act(bool mortal)
 {
     uint64_t what = draw() % 32;
 
+    if (what % 8 == 0)
+        check_fpu(actor_self());
+    if (actor_self()->vcpu && draw() % 2) {
+        guest_act();
+        return;
+    }
     /* Handlers call less: calls in a circle between CPUs wait until the watch recalls somebody. */
     if (what < 10 && (!actor_self()->handler || draw() % 4 == 0))
         call_somebody();
@@ -256,7 +302,7 @@ void act(bool mortal)
         DO(recall, sel_pool(THREAD, draw()));
     else if (what < 25)
         create();
-    else if (what < 31 || !mortal || draw() % 8)
+    else if (what < 31 || !mortal || actor_self()->vcpu || draw() % 8)
         change();
     else {
         doing(OP_fault);
@@ -274,7 +320,9 @@ void keep_still(struct actor *self)
     uint64_t bits;
 
     self->still = true;
-    if (self->index >= MORTALS || self->index & 2)
+    if (self->vcpu && self->index < MORTALS)
+        guest_still();
+    else if (self->index >= MORTALS || self->index & 2)
         (void)!cb_call(far ? sel_named(SEL_FAR) + 1 - self->cpu : sel_named(SEL_STILL) + self->cpu, &nothing);
     else
         (void)!cb_wait(sel_named(SEL_OWN) + self->index, 0, CB_DEADLINE_NONE, &bits);
