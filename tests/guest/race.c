@@ -5,7 +5,7 @@
  * revocation, destruction and creation. Each result must be one that can be; what passes through calls is checked; every
  * thread and vCPU must get on. Then all that is left keeps still, in all states that one can block in, so that the
  * hypervisor's structures can be looked at; at a key press, all is destroyed, and the account must have all its pages back.
- * `bootargs`: ops=N, seed=N (0: any).
+ * `bootargs`: ops=N, vcpus=N (0: none), seed=N (0: any).
  */
 #include "race/race.h"
 

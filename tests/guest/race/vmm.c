@@ -69,7 +69,8 @@ void vmm_init(const struct cb_task_info *info)
 {
     uint32_t a = 1, b, c = 0, d;
 
-    world->features = info->features & (CB_FEATURE_SVM | CB_FEATURE_VMX) ? info->features : 0;
+    if (info->features & (CB_FEATURE_SVM | CB_FEATURE_VMX) && task_number("vcpus=", 1))
+        world->features = info->features;
     world->xcr0 = 1;
     __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
     if (c >> 27 & 1) { /* OSXSAVE */
