@@ -270,9 +270,6 @@ bool vmx_turn_on(void)
 /* The same on every CPU and at any time, so that no exit finds them changed; but for CR3. 25.5. */
 static void host_setup(void)
 {
-    struct { u16 limit; u64 base; } __attribute__((packed)) gdtr, idtr;
-
-    __asm__ volatile("sgdt %0\n\tsidt %1" : "=m"(gdtr), "=m"(idtr));
     vmcs_write(VMCS_HOST_ES_SEL, 0);
     vmcs_write(VMCS_HOST_CS_SEL, SEL_KERNEL_CODE);
     vmcs_write(VMCS_HOST_SS_SEL, SEL_KERNEL_DATA);
@@ -283,8 +280,8 @@ static void host_setup(void)
     vmcs_write(VMCS_HOST_FS_BASE, 0);
     vmcs_write(VMCS_HOST_GS_BASE, 0);
     vmcs_write(VMCS_HOST_TR_BASE, CPU_TSS);
-    vmcs_write(VMCS_HOST_GDTR_BASE, gdtr.base);
-    vmcs_write(VMCS_HOST_IDTR_BASE, idtr.base);
+    vmcs_write(VMCS_HOST_GDTR_BASE, CPU_GDT);
+    vmcs_write(VMCS_HOST_IDTR_BASE, (u64)(uintptr_t)cpu_idt);
     vmcs_write(VMCS_HOST_CR0, (read_cr0() & ~CR0_TS) | fpu_exit_ts());
     vmcs_write(VMCS_HOST_CR4, read_cr4());
     vmcs_write(VMCS_HOST_PAT, rdmsr(MSR_PAT));
