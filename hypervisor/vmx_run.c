@@ -241,10 +241,8 @@ static unsigned vmx_refused(struct vcpu *v, struct vmx *x, u32 reason)
     return vmx_invalid(v, x, vmx_reason_entry(reason, q), reason, q);
 }
 
-static NOINLINE unsigned vmx_run_special(struct vcpu *v)
+static NOINLINE unsigned vmx_run_special(struct vcpu *v, struct vmx *x)
 {
-    struct vmx *x = vmx_of(v);
-
     if (x->wrong)
         return vmx_invalid(v, x, x->wrong, 0, 0);
     vmx_prepare(v, x);
@@ -259,7 +257,7 @@ unsigned vmx_run(struct vcpu *v)
     struct vmx *x = vmx_of(v);
 
     if (vcpu_is_special(v))
-        return vmx_run_special(v);
+        return vmx_run_special(v, x);
     if (v->inject)
         vmx_inject_upcall(v);
     vmx_registers_enter(x);
