@@ -619,14 +619,15 @@ test: deps ## all tests
 
 # ---- Bench ---------------------------------------------------------------------------------------------------
 
-# Counts instructions in QEMU.
+# Plugins of QEMU: one counts the instructions of paths, one looks for the longest stretch without interrupts.
 COUNTER := $(B)/tests/bench/counter.so
-$(COUNTER): tests/bench/counter.c tests/bench/bench.h Makefile
+CLOSED := $(B)/tests/bench/closed.so
+$(COUNTER) $(CLOSED): $(B)/tests/bench/%.so: tests/bench/%.c tests/bench/bench.h tests/bench/plugin.h Makefile
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $<"
 	$(Q)$(CC) $(HOST_FLAGS) -O2 -fPIC -fvisibility=hidden -shared -o $@ $<
 
-.PHONY: bench bench-ipc
+.PHONY: bench bench-ipc closed
 BENCH_ISOS := $(foreach i,ipcguest ipcnative,$(B)/iso/$(i).iso $(B)/iso/$(i)-mitigations.iso) $(B)/iso/ipcguest-plain.iso
 
 bench: deps ## measure against budgets
@@ -636,6 +637,10 @@ bench: deps ## measure against budgets
 bench-ipc: deps ## only the paths of communication (TRACE=path: its instructions, one by one; EMULATOR=bochs: on VT-x)
 	$(BUILD) $(BENCH_ISOS) $(COUNTER)
 	$(Q)tests/bench/run $(B) $(if $(TRACE),--trace $(TRACE) $(if $(filter bochs,$(EMULATOR)),--bochs))
+
+closed: deps ## the longest stretches without interrupts while an ISO runs: ISO=race (OPTIONS="-smp 8": QEMU's)
+	$(if $(ISO),,$(error say which: make closed ISO=NAME))$(BUILD) $(B)/iso/$(ISO).iso $(CLOSED)
+	$(Q)tests/bench/closed.py $(B) $(ISO) $(OPTIONS)
 
 # ---- The rest ------------------------------------------------------------------------------------------------
 
