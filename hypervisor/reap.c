@@ -5,7 +5,8 @@
  *
  *   PHASE_ROOT      its first capability, and all derived from it, are removed
  *   PHASE_CONTENTS  a domain's contexts are killed and its capabilities removed, with what was derived from them
- *   PHASE_FREE      a grace period after it was cut off: its memory goes back
+ *   PHASE_CUT       a context: its own CPU has let go of it, so that nothing leads to it any more (CTX_OP_KILL)
+ *   PHASE_FREE      a grace period after nothing led to it any more: its memory goes back
  *
  * Whatever cannot go on yet (an account whose objects are still in limbo) tries again a grace period later.
  */
@@ -17,7 +18,7 @@
 #include "thread.h"
 #include "vcpu.h"
 
-enum phase { PHASE_ALIVE, PHASE_ROOT, PHASE_CONTENTS, PHASE_FREE };
+enum phase { PHASE_ALIVE, PHASE_ROOT, PHASE_CONTENTS, PHASE_CUT, PHASE_FREE };
 
 struct queue {
     struct object *head, **tail;
@@ -36,8 +37,8 @@ static _Atomic u64 limbo_epoch;   /* of the oldest in limbo or grave, 0: nobody 
  * there are fewer such CPUs than this: removal gains on them.
  */
 #define REVOKE_BATCH CPUS_MAX
-/* grace periods after which all that a revocation set free has come back: objects, domains' parts, accounts, ram */
-#define SETTLE_ROUNDS 5u
+/* grace periods after which all that a revocation set free has come back: contexts (two), domains' parts, accounts, ram */
+#define SETTLE_ROUNDS 6u
 
 static void queue_append(struct queue *q, struct object *obj)
 {
@@ -208,6 +209,15 @@ static bool uproot(struct object *obj)
 }
 
 /*
+ * A context's own CPU takes it out of what leads to it (an event's receiver) in the middle of the grace period that
+ * begins with its death. Another CPU that has passed by then may just have found it: it takes a second period.
+ */
+static bool is_context(const struct object *obj)
+{
+    return obj->type == CB_TYPE_THREAD || obj->type == CB_TYPE_VCPU;
+}
+
+/*
  * One step of the zombie at the head of the queue, which has been taken from it. True: it is in limbo, queued
  * again, or no more; false: it is to go on next.
  */
@@ -225,10 +235,13 @@ static bool zombie_step(struct object *obj)
             return domain_stop_step((struct domain *)obj);
         if (!object_kill(obj))
             return false;
-        limbo_enter(obj, PHASE_FREE);
+        limbo_enter(obj, is_context(obj) ? PHASE_CUT : PHASE_FREE);
         return true;
     case PHASE_CONTENTS:
         return domain_empty_step((struct domain *)obj);
+    case PHASE_CUT:
+        limbo_enter(obj, PHASE_FREE);
+        return true;
     default:
         return object_free(obj);
     }

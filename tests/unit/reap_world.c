@@ -114,7 +114,7 @@ bool world_passed(u64 mark)
 
 /* ---- Objects that do nothing ---- */
 
-/* In bounded steps, as the real one: it says when it is done. */
+/* In bounded steps, as the real one: it says when it is done. `calls` and `handled`: when it was killed, when unlinked. */
 bool thread_kill(struct thread *t)
 {
     cr_assert_eq(t->calls, 0, "killed twice");
@@ -132,6 +132,7 @@ void thread_free(struct thread *t)
 {
     cr_assert_neq(t->calls, 0, "freed alive");
     cr_assert(grace_over(t->calls), "freed before a grace period was over");
+    cr_assert(t->handled && grace_over(t->handled), "freed while a CPU may have found it before it was unlinked");
     cr_assert(list_empty(&t->ctx.domain_node));
     cr_assert_eq(t->ctx.post_ops, 0, "freed while its CPU still works for it");
     for (struct ctx **at = &posts; *at; at = &(*at)->post_next) {
@@ -242,8 +243,13 @@ static void world_pass(bool must)
     if (!must && random_below(3))
         return;
     grace_passed = grace_wanted;
-    for (struct ctx *c = posts; c; c = c->post_next) /* a late post is carried out before the next period is over */
+    for (struct ctx *c = posts; c; c = c->post_next) { /* a late post is carried out before the next period is over */
+        struct thread *t = (struct thread *)(void *)c;
+
+        if (!t->handled)
+            t->handled = grace_next(); /* the kill: its CPU has unlinked it, when the others had passed */
         c->post_ops = c->post_ops == CTX_OP_KILL && random_below(2) ? CTX_OP_KILL | CTX_OP_RECALL : 0;
+    }
 }
 
 /* One turn of a call. True: it is over. */
