@@ -310,6 +310,13 @@ UNIT_virtio_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_virtqueue := tests/unit/test_virtqueue.c tests/unit/test_virtqueue_cursor.c tests/unit/ring.c vmm/virtqueue.c
 UNIT_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 
+# Models of what interleavings decide, tests/model/NAME.pml, searched by spin. MODEL_NAME_WRONG: macros that each leave out a
+# rule, so that something must go wrong.
+MODELS := \
+	settle \
+
+MODEL_settle_WRONG := BEGUN KEPT SPLIT
+
 # What reads the hypervisor's structures in a dump of a machine's memory.
 DUMP_SRC := \
 	tests/dump/accounts.c \
@@ -478,6 +485,12 @@ unit: $(UNIT_TESTS:%=$(B)/unit/%/test) $(HYPERVISOR) ## build and run the unit t
 	@echo "  UNIT    bench"
 	$(Q)tests/bench/test_results.py
 
+# ---- Models --------------------------------------------------------------------------------------------------
+
+.PHONY: model
+model: ## search the models in tests/model/ with spin
+	$(Q)$(foreach m,$(MODELS),tests/model/run tests/model/$(m).pml $(B)/model $(MODEL_$(m)_WRONG) &&) true
+
 # ---- Dumps ---------------------------------------------------------------------------------------------------
 
 CHECK_DUMP := $(B)/tests/dump/check-dump
@@ -615,7 +628,7 @@ system: $(SYSTEM_NEEDS) ## build and run the system tests (logs: build/logs/)
 
 test: deps ## all tests
 	$(BUILD) $(UNIT_TESTS:%=$(B)/unit/%/test) $(SYSTEM_NEEDS)
-	$(Q)$(MAKE) --no-print-directory -j1 unit system
+	$(Q)$(MAKE) --no-print-directory -j1 unit model system
 
 # ---- Bench ---------------------------------------------------------------------------------------------------
 
