@@ -176,6 +176,7 @@ GUEST_TASKS := \
 	counter \
 	exittest \
 	linked \
+	modules \
 	race \
 
 GUEST_calltest := \
@@ -523,6 +524,7 @@ ISOS := \
 	linked \
 	load \
 	many \
+	modules \
 	panic \
 	race \
 	run \
@@ -552,6 +554,8 @@ ISO_tiny := console=$(CONSOLE) vmm=$(VMM) tiny=$(TINYGUEST)
 ISO_tiny_VIDEO := text
 ISO_exittest := console=$(CONSOLE) exittest=$(B)/tests/guest/exittest.elf
 ISO_exittest_VIDEO := text
+ISO_modules := console=$(CONSOLE) modules=$(B)/tests/guest/modules.elf $(foreach m,one several xz lzo,$(m)=$(B)/iso/module-$(m))
+ISO_modules_VIDEO := text
 ISO_many := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf
 ISO_load := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_panic := $(ISO_LINUX)
@@ -581,6 +585,19 @@ $(foreach i,$(ISOS),$(eval $(call iso,$(i))))
 $(B)/iso/part: $(BZIMAGE)
 	@mkdir -p $(@D)
 	$(Q)head -c 500000 $< >$@
+# What a boot loader could take for its own business: compressed files, and what only begins like one.
+$(B)/iso/module-one: Makefile
+	@mkdir -p $(@D)
+	$(Q)seq 100000 | gzip -n >$@
+$(B)/iso/module-several: Makefile
+	@mkdir -p $(@D)
+	$(Q)for i in 1 2 3; do seq $${i}0000 | gzip -n; done >$@
+$(B)/iso/module-xz: Makefile
+	@mkdir -p $(@D)
+	$(Q)seq 100000 | xz >$@
+$(B)/iso/module-lzo: Makefile
+	@mkdir -p $(@D)
+	$(Q)(printf '\211LZO\000\r\n\032\n'; seq 1000) >$@
 $(B)/iso/nofdt.iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(CONSOLE)
 	@echo "  ISO     $@"
 	$(Q)boot/mkiso $@ exit-port=0xf4 $(HYPERVISOR) $(ROOT) manifest=$(CONSOLE)

@@ -7,6 +7,7 @@
 #include "workload.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,40 @@ Test(native, linked_1_cpu)
 Test(native, linked_2_cpus)
 {
     linked("native-linked-2", NULL);
+}
+
+/* Size and FNV-1a hash of a file, as the task `modules` prints them. */
+static void describe_file(const char *path, char *text, size_t room)
+{
+    FILE *file = fopen(path, "rb");
+    unsigned long hash = 0xcbf29ce484222325ul, size = 0;
+    int byte;
+
+    cr_assert(file, "there is no %s", path);
+    for (; (byte = fgetc(file)) != EOF; size++)
+        hash = (hash ^ (unsigned long)byte) * 0x100000001b3ul;
+    fclose(file);
+    snprintf(text, room, "%lu bytes, %lx", size, hash);
+}
+
+/* Modules are files that the boot loader only carries: it must not unpack what looks compressed. */
+Test(native, modules_arrive_byte_for_byte)
+{
+    static const char *const names[] = {"one", "several", "xz", "lzo"};
+    struct machine m;
+
+    machine_start_qemu(&m, "native-modules", ISO("modules"), NULL);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        char path[128], text[64], wanted[128];
+        const char *got;
+
+        snprintf(path, sizeof(path), BUILD "/iso/module-%s", names[i]);
+        describe_file(path, wanted, sizeof(wanted));
+        snprintf(text, sizeof(text), "module %s: ", names[i]);
+        got = machine_expect_line(&m, text, SECONDS);
+        cr_expect_str_eq(got, wanted, "module %s arrived as %s, but is %s", names[i], got, wanted);
+    }
+    machine_expect_end(&m, 0, SECONDS);
 }
 
 Test(native, bochs_1_cpu)
