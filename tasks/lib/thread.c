@@ -17,8 +17,7 @@
 
 #include <string.h>
 
-#define STACK_PAGES 16u
-#define STACK_SIZE (STACK_PAGES * CB_PAGE_SIZE)
+#define STACK_SIZE (THREAD_STACK_PAGES * CB_PAGE_SIZE)
 #define SLICE_US 10000u /* period of a scheduling context that has all the time of its priority */
 
 _Static_assert(CB_CALL_reply == 2, "start.S knows the number");
@@ -72,10 +71,10 @@ static uint64_t stack_make(void)
 
     if (slots == 0 || space == 0)
         goto fail;
-    if (pages_frame(STACK_PAGES, 1, slots) != CB_OK)
+    if (pages_frame(THREAD_STACK_PAGES, 1, slots) != CB_OK)
         goto fail;
     if (pages_map(slots, CB_MAP_READ | CB_MAP_WRITE, CB_SELF, &slot, slots + 2, space + CB_PAGE_SIZE, 0,
-                  STACK_PAGES) == CB_OK)
+                  THREAD_STACK_PAGES) == CB_OK)
         return space + CB_PAGE_SIZE;
     (void)!cb_revoke(slots, CB_REVOKE_SELF);
 fail:

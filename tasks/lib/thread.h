@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define THREAD_STACK_PAGES 16u
+
 struct cb_args;
 
 /* What a handler does with a call: `message` is the caller's, and becomes the reply when the handler returns. */

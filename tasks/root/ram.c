@@ -9,11 +9,12 @@
 #include "boot.h"
 #include "calls.h"
 #include "sel.h"
+#include "thread.h"
 
 #include <stddef.h>
 
 #define CHUNKS 256u
-#define OWN_PAGES 1024u /* root's own memory: stacks of its handlers, buffers */
+#define BUFFER_PAGES 512u
 
 struct ram_chunk {
     uint32_t sel;             /* 0: this element of the table is unused */
@@ -48,6 +49,14 @@ static uint64_t granule_pages(const struct cb_boot_entry *entry)
     return end > start ? (end - start) / CB_PAGE_SIZE : 0;
 }
 
+/* Root's own memory: buffers, and the stacks of its handlers, one for each CPU. */
+static uint64_t own_pages(void)
+{
+    uint64_t pages = BUFFER_PAGES + boot_info()->cpu_count * THREAD_STACK_PAGES;
+
+    return (pages + RAM_GRANULE_PAGES - 1) / RAM_GRANULE_PAGES * RAM_GRANULE_PAGES;
+}
+
 /*
  * Splits root's own memory off an entry, with what lies before the first granule and nothing else can use. The
  * rest becomes one chunk below the entry, so that it can be merged although root's part never comes back.
@@ -55,11 +64,11 @@ static uint64_t granule_pages(const struct cb_boot_entry *entry)
 static bool set_apart(const struct cb_boot_entry *entry, uint32_t *own)
 {
     uint64_t head = (-entry->base & (RAM_GRANULE - 1)) / CB_PAGE_SIZE;
-    uint64_t rest = granule_pages(entry) - OWN_PAGES;
+    uint64_t rest = granule_pages(entry) - own_pages();
     uint32_t rest_sel = sel_alloc();
 
     *own = sel_alloc();
-    if (cb_ram_split(entry->sel, *own, CB_SELF, head + OWN_PAGES, 1) != CB_OK ||
+    if (cb_ram_split(entry->sel, *own, CB_SELF, head + own_pages(), 1) != CB_OK ||
         cb_ram_split(entry->sel, rest_sel, CB_SELF, rest, RAM_GRANULE_PAGES) != CB_OK)
         return false;
     for (uint32_t i = 0; i < CHUNKS; i++)
@@ -83,7 +92,7 @@ bool ram_init(uint32_t *own)
         if (largest == NULL || granule_pages(entry) > granule_pages(largest))
             largest = entry;
     }
-    if (largest == NULL || granule_pages(largest) <= OWN_PAGES)
+    if (largest == NULL || granule_pages(largest) <= own_pages())
         return false;
     return set_apart(largest, own);
 }
