@@ -223,9 +223,10 @@ CALL_LOCKED(log_bind)
 
 /* ---- Panic ---- */
 
+/* volatile: read only where it is mapped, since the compiler would do so in advance. */
 static u32 panic_cpu(void)
 {
-    return cpu_count ? cpu.id : 0;
+    return cpu_count ? *(volatile const u32 *)&cpu.id : 0;
 }
 
 bool panic_stops(void)
