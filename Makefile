@@ -23,6 +23,7 @@ HYPERVISOR_SRC := \
 	hypervisor/apic.c \
 	hypervisor/barrier.S \
 	hypervisor/boot.S \
+	hypervisor/boot_view.c \
 	hypervisor/bootmem.c \
 	hypervisor/call.c \
 	hypervisor/caps.c \
@@ -258,6 +259,7 @@ UNIT_TESTS := \
 	spec \
 	timerq \
 	tlb \
+	view \
 	virtio \
 	virtqueue \
 
@@ -284,6 +286,7 @@ UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_timerq := tests/unit/test_timerq.c hypervisor/timerq.c
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
+UNIT_view := tests/unit/test_view.c hypervisor/boot_view.c
 
 UNIT_config := tests/unit/test_config.c tests/unit/test_config_fdt.c tests/unit/test_config_grant.c \
 	tests/unit/test_config_wrong.c tests/unit/config_world.c tasks/root/config.c tasks/root/config_fdt.c \
@@ -344,6 +347,7 @@ SYSTEM_SRC := \
 	tests/system/many.c \
 	tests/system/native.c \
 	tests/system/one.c \
+	tests/system/platform.c \
 	tests/system/race.c \
 	tests/system/shadow.c \
 	tests/system/vmx.c \

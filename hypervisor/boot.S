@@ -14,7 +14,11 @@
 #define CR0_BOOT 0x80010033 /* PG, WP, NE, ET, MP, PE; caches on */
 #define CR4_PAE 0x20
 #define MSR_EFER 0xc0000080
-#define EFER_BOOT 0x900 /* NXE, LME */
+#define EFER_LME 0x100
+#define EFER_NXE_BIT 11
+#define CPUID_LM_BIT 29 /* 0x80000001, EDX */
+#define CPUID_NX_BIT 20
+#define COM1 0x3f8
 
 /* ---- Multiboot2 Specification 2.0, 3.1 ---- */
 
@@ -54,15 +58,21 @@ header_end:
 
 /* ---- What all CPUs do alike ---- */
 
-/* A far jump to 64-bit code is due. */
+/* A far jump to 64-bit code is due. NX is turned on where it is: cpu_probe() says so if it is missing. */
 .macro enter_long_mode
+    movl $0x80000001, %eax
+    cpuid
+    shrl $(CPUID_NX_BIT - EFER_NXE_BIT), %edx
+    andl $(1 << EFER_NXE_BIT), %edx
+    movl %edx, %ebp
     movl $CR4_PAE, %eax
     movl %eax, %cr4
     movl $PHYS(boot_pml4), %eax
     movl %eax, %cr3
     movl $MSR_EFER, %ecx
     rdmsr
-    orl $EFER_BOOT, %eax
+    orl $EFER_LME, %eax
+    orl %ebp, %eax
     wrmsr
     movl $CR0_BOOT, %eax
     movl %eax, %cr0
@@ -90,12 +100,8 @@ boot_entry:
     movl $PHYS(boot_stack_end), %esp
 
     movl $0x80000001, %eax /* such a CPU has CPUID and this leaf */
-    pushl %esi
-    pushl %edi
     cpuid
-    popl %edi
-    popl %esi
-    testl $(1 << 29), %edx
+    testl $(1 << CPUID_LM_BIT), %edx
     jz no_long_mode
 
     movl $PHYS(boot_pds), %edx /* four page directories */
@@ -127,9 +133,13 @@ boot_entry:
     lgdt PHYS(boot_gdtr)
     ljmp $SEL_KERNEL_CODE, $PHYS(boot_long)
 
-no_long_mode:
-    hlt
-    jmp no_long_mode
+no_long_mode: /* on the serial line, as the boot loader has left it */
+    movl $PHYS(no_long_mode_text), %esi
+    movw $COM1, %dx
+    movl $no_long_mode_text_end - no_long_mode_text, %ecx
+    rep outsb
+5:  hlt
+    jmp 5b
 
     .code64
 boot_long:
@@ -180,16 +190,25 @@ trampoline_end:
     .section .text.boot, "ax"
 smp_long:
     clear_segments
+    movl $MSR_EFER, %ecx /* those tables have NX bits */
+    rdmsr
+    btl $EFER_NXE_BIT, %eax
+    jnc 6f
     movq smp_pml4, %rax
     movq %rax, %cr3
     movq $CPU_STACK_TOP, %rsp
     xorl %ebp, %ebp
     call smp_main
     ud2
+6:  hlt /* it "does not answer" */
+    jmp 6b
 
 /* ---- Data ---- */
 
     .section .rodata
+no_long_mode_text:
+    .ascii "hypervisor: panic: this is not a 64-bit CPU\r\n"
+no_long_mode_text_end:
     .balign 8
 boot_gdt:
     .quad 0
@@ -200,7 +219,7 @@ boot_gdtr:
 
     .bss
     .balign 4096
-    .globl boot_tables, boot_tables_end, boot_pdpt
+    .globl boot_tables, boot_tables_end, boot_pdpt, boot_far_pds
 boot_tables:
 boot_pml4:
     .skip 4096
@@ -210,6 +229,8 @@ boot_kernel_pdpt:
     .skip 4096
 boot_pds:
     .skip 4 * 4096
+boot_far_pds: /* boot_view.c */
+    .skip 2 * 4096
 boot_tables_end:
 boot_stack:
     .skip 16384

@@ -104,7 +104,9 @@ void cpu_probe(void)
     probe_brand(cpuid(0x80000000, 0).eax);
     if (!BIT(extended.edx, 20) || !BIT(extended.edx, 11) || !BIT(leaf1.edx, 13) || !BIT(leaf1.edx, 16) ||
         !BIT(leaf1.edx, 9))
-        panic("the CPU lacks NX, SYSCALL, PGE, PAT or a local APIC");
+        panic("the CPU lacks%s%s%s%s%s", BIT(extended.edx, 20) ? "" : " NX (the firmware's setup may have turned it off)",
+              BIT(extended.edx, 11) ? "" : " SYSCALL", BIT(leaf1.edx, 13) ? "" : " PGE", BIT(leaf1.edx, 16) ? "" : " PAT",
+              BIT(leaf1.edx, 9) ? "" : " a local APIC");
 }
 
 /* Does this CPU have all that the boot CPU has (and uses)? */

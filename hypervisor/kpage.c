@@ -12,7 +12,6 @@
 #include "space.h"
 #include "x86.h"
 
-#define VIEW_END 0x100000000ull /* what boot.S maps */
 #define DEVICE_BASE (KERNEL_BASE + 0x10000000ull)
 #define DEVICE_END CPU_LOCAL
 #define PDPT_IMAGE 510u
@@ -32,7 +31,7 @@
 #define USER_SHARED_PAGES 2u
 _Static_assert(CPU_PAGES <= 4, "layout.h leaves four pages for struct cpu");
 
-extern u64 boot_tables[], boot_tables_end[], boot_pdpt[]; /* boot.S */
+extern u64 boot_tables[], boot_tables_end[], boot_pdpt[]; /* boot.S, boot_view.c */
 extern const char image_start[], image_text_end[], image_rodata_end[], image_end[], entry_text[], entry_text_end[];
 
 ASSERT_OFFSET(struct entry_page, kernel, ENTRY_KERNEL);
@@ -61,11 +60,6 @@ struct cpu *cpu_of(u32 id)
 u64 kpage_image_end(void)
 {
     return image_physical(image_end);
-}
-
-void *boot_view(u64 at, u64 bytes)
-{
-    return at && at < VIEW_END && bytes <= VIEW_END - at ? (void *)(uintptr_t)at : NULL;
 }
 
 /* ---- Direct map ---- */

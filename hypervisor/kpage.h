@@ -18,8 +18,9 @@ struct entry_page {
 };
 
 /*
- * Physical memory while booting: the first 4 GiB are mapped one to one until kpage_seal(). NULL if the range is not
- * all there. The content is the firmware's or the boot loader's: to be checked like any input.
+ * Physical memory while booting, mapped one to one until kpage_seal(): the first 4 GiB, and as many pieces above as there
+ * are tables for. NULL if the range is not all there. The content is the firmware's or the boot loader's: to be checked
+ * like any input. In boot_view.c.
  */
 void *boot_view(u64 physical, u64 bytes);
 

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Machines that are not like the others: with many CPUs, or without what most have. */
+
+#include "workload.h"
+
+#include <criterion/criterion.h>
+
+/* What is missing is said, on the serial line, by a CPU that cannot go far. */
+static void expect_panic(const char *name, const char *cpu, const char *reason)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, name, ISO("calltest"), (const char *const[]){"-cpu", cpu, NULL});
+    machine_expect(&m, reason, SECONDS);
+    machine_stop(&m);
+}
+
+Test(platform, no_nx)
+{
+    expect_panic("platform-no-nx", "EPYC,+svm,+npt,-nx", "hypervisor: panic: CPU 0: the CPU lacks NX");
+}
+
+Test(platform, not_64_bit)
+{
+    expect_panic("platform-32-bit", "qemu32", "hypervisor: panic: this is not a 64-bit CPU");
+}
+
+/* All that the hypervisor can have: root has a handler on each, the console takes root as a client, domains start. */
+Test(platform, cpus_64)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "platform-cpus-64", ISO("calltest"), (const char *const[]){"-smp", "64", NULL});
+    machine_expect(&m, "corbel: 64 CPUs, ", SECONDS);
+    machine_expect(&m, "[calltest] test ", SECONDS);
+    workload_expect_passed(&m, "calltest", "");
+    machine_expect_end(&m, 0, SECONDS);
+}
+
+/* Not quite as many: enough memory for a part of it was as bad. */
+Test(platform, cpus_60)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "platform-cpus-60", ISO("calltest"), (const char *const[]){"-smp", "60", NULL});
+    machine_expect(&m, "corbel: 60 CPUs, ", SECONDS);
+    machine_expect(&m, "[calltest] test ", SECONDS);
+    machine_stop(&m);
+}
