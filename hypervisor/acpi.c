@@ -14,15 +14,38 @@
 #define MADT_X2APIC 9u
 #define MADT_ENABLED 0x1u
 
-struct rsdp {
+/* Offsets in the FADT (5.2.9), the HPET's table (IA-PC HPET Specification 1.0a, 3.2.4), DMAR and IVRS. */
+#define FADT_PM_TIMER 76u
+#define FADT_FLAGS 112u
+#define FADT_TIMER_32 (1u << 8)
+#define FADT_HARDWARE_REDUCED (1u << 20)
+#define FADT_X_PM_TIMER 208u
+#define HPET_ADDRESS 40u
+#define DMAR_FLAGS 37u /* VT-d 4.0, 8.1 */
+#define DMAR_X2APIC_OPT_OUT 0x2u
+#define IOMMU_FIRST 48u /* in both */
+#define IOMMU_BASE 8u   /* in DRHD and IVHD */
+#define DMAR_DRHD 0u
+#define IVRS_IVHD_OLD 0x10u /* AMD I/O Virtualization Technology 3.08, 5.2.2 */
+#define IVRS_IVHD_EXTENDED 0x11u
+#define IVRS_IVHD_NAMED 0x40u
+
+#define SPACE_MEMORY 0u /* generic addresses (5.2.3.2): the first byte; the address itself is behind 4 bytes */
+#define SPACE_IO 1u
+
+struct rsdp { /* 5.2.5.3 */
     char signature[8];
-    u8 checksum;
+    u8 checksum; /* of the first 20 bytes */
     char oem[6];
     u8 revision;
     u32 rsdt;
-    u32 length;
+    u32 length; /* from here on, revision 2 */
     u64 xsdt;
+    u8 checksum_all, reserved[3];
 } __attribute__((packed));
+_Static_assert(sizeof(struct rsdp) == 36, "ACPI 6.5, 5.2.5.3");
+#define RSDP_OLD 20u
+#define RSDP_MAX 4096u
 
 struct header {
     char signature[4];
@@ -147,39 +170,112 @@ static void parse_madt(const struct header *h)
     }
 }
 
+/* A little-endian number within a table or one of its entries; 0: behind its end. */
+static u64 number(const void *p, u64 length, u64 at, u32 bytes)
+{
+    u64 value = 0;
+
+    for (u32 i = 0; at + bytes <= length && i < bytes; i++)
+        value |= (u64)((const u8 *)p)[at + i] << (8 * i);
+    return value;
+}
+
+/* Fixed ACPI Description Table: the power management timer. */
+static void parse_fadt(const struct header *h)
+{
+    u32 flags = (u32)number(h, h->length, FADT_FLAGS, 4);
+    u64 port = number(h, h->length, FADT_PM_TIMER, 4), extended = number(h, h->length, FADT_X_PM_TIMER + 4, 8);
+
+    if (extended && number(h, h->length, FADT_X_PM_TIMER, 1) == SPACE_IO)
+        port = extended;
+    if ((flags & FADT_HARDWARE_REDUCED) || port > UINT16_MAX)
+        return;
+    acpi.pm_timer = (u16)port;
+    acpi.pm_timer_32 = flags & FADT_TIMER_32;
+}
+
+static void parse_hpet(const struct header *h)
+{
+    if (number(h, h->length, HPET_ADDRESS, 1) == SPACE_MEMORY)
+        acpi.hpet = number(h, h->length, HPET_ADDRESS + 4, 8);
+}
+
+static void add_iommu(u64 base, bool amd)
+{
+    for (u32 i = 0; i < acpi.iommu_count; i++)
+        if (acpi.iommus[i].base == base) /* IVRS has several entries for each */
+            return;
+    if (base && acpi.iommu_count < ACPI_IOMMUS)
+        acpi.iommus[acpi.iommu_count++] = (struct acpi_iommu){ base, amd };
+}
+
+/* DMA Remapping Reporting, or I/O Virtualization Reporting Structure: entries begin with type and length alike. */
+static void parse_iommus(const struct header *h, bool amd)
+{
+    for (u64 at = IOMMU_FIRST, length; at + 4 <= h->length; at += length) {
+        const u8 *e = (const u8 *)h + at;
+        u64 type = number(e, 4, 0, amd ? 1 : 2);
+        bool is_unit = amd ? type == IVRS_IVHD_OLD || type == IVRS_IVHD_EXTENDED || type == IVRS_IVHD_NAMED : type == DMAR_DRHD;
+
+        length = number(e, 4, 2, 2);
+        if (length < 4 || length > h->length - at)
+            break;
+        if (is_unit)
+            add_iommu(number(e, length, IOMMU_BASE, 8), amd);
+    }
+}
+
 static void parse_table(u64 at)
 {
     const struct header *h = table_at(at);
 
-    if (h && text_is(h->signature, "APIC"))
+    if (!h)
+        return;
+    if (text_is(h->signature, "APIC"))
         parse_madt(h);
+    else if (text_is(h->signature, "FACP"))
+        parse_fadt(h);
+    else if (text_is(h->signature, "HPET"))
+        parse_hpet(h);
+    else if (text_is(h->signature, "IVRS"))
+        parse_iommus(h, true);
+    else if (text_is(h->signature, "DMAR")) {
+        acpi.x2apic_opt_out = number(h, h->length, DMAR_FLAGS, 1) & DMAR_X2APIC_OPT_OUT;
+        parse_iommus(h, false);
+    }
 }
 
-/* The root table: addresses of `width` bytes. */
-static void parse_root(u64 at, u32 width)
+/* The root table: addresses of `width` bytes. False: there is none. */
+static bool parse_root(u64 at, u32 width)
 {
     const struct header *h = table_at(at);
-    const u8 *p = (const u8 *)h;
 
-    for (u64 i = sizeof(*h); h && i + width <= MIN(h->length, TABLES_MAX * 8); i += width) {
-        u64 table = 0;
+    if (!h)
+        return false;
+    for (u64 i = sizeof(*h); i + width <= MIN(h->length, TABLES_MAX * 8); i += width)
+        parse_table(number(h, h->length, i, width));
+    return true;
+}
 
-        for (u32 b = 0; b < width; b++)
-            table |= (u64)p[i + b] << (8 * b);
-        parse_table(table);
-    }
+/* The XSDT's address, 0: the RSDP has none. */
+static u64 xsdt_of(const struct rsdp *r)
+{
+    if (r->revision < 2 || !boot_view(boot.rsdp, sizeof(*r)) || r->length < sizeof(*r) || r->length > RSDP_MAX ||
+        !boot_view(boot.rsdp, r->length) || !sum_ok(r, r->length))
+        return 0;
+    return r->xsdt;
 }
 
 void acpi_init(void)
 {
-    const struct rsdp *r = boot_view(boot.rsdp, sizeof(*r));
+    const struct rsdp *r = boot_view(boot.rsdp, RSDP_OLD);
+    u64 xsdt;
 
-    if (!r || !text_is(r->signature, "RSD PTR ") || !sum_ok(r, 20)) {
+    if (!r || !text_is(r->signature, "RSD PTR ") || !sum_ok(r, RSDP_OLD)) {
         log_printf("acpi: no tables: one CPU, no device interrupts");
         return;
     }
-    if (r->revision >= 2 && r->xsdt && sum_ok(r, sizeof(*r)))
-        parse_root(r->xsdt, 8);
-    else
-        parse_root(r->rsdt, 4);
+    xsdt = xsdt_of(r);
+    if (!xsdt || !parse_root(xsdt, 8))
+        (void)parse_root(r->rsdt, 4);
 }

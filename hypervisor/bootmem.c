@@ -6,6 +6,7 @@
 #include "space.h"
 
 #define LOW_END 0x100000ull
+#define START_END 0xa0000ull /* a start-up interrupt names a page below (SDM 3A, 9.4.4.1) */
 #define BOOT_END 0x100000000ull /* what the tables of boot.S map */
 
 u64 bootmem_base, bootmem_end;
@@ -123,17 +124,27 @@ void bootmem_reserve(u64 pages)
     panic("no %lu KiB of free memory below 4 GiB", bytes >> 10);
 }
 
+static const struct boot_range *low_ram(void)
+{
+    for (u32 i = 0; i < boot.range_count; i++)
+        if (boot.ranges[i].kind == BOOT_RAM && boot.ranges[i].base < LOW_END)
+            return &boot.ranges[i];
+    return NULL;
+}
+
 u64 bootmem_low_page(void)
 {
-    for (u32 i = 0; i < boot.range_count; i++) {
-        u64 base = boot.ranges[i].base;
+    const struct boot_range *r;
+    u64 page = 0;
 
-        if (boot.ranges[i].kind != BOOT_RAM || base >= LOW_END)
-            continue;
-        bootmem_paint(base, base + PAGE_SIZE, BOOT_KERNEL);
-        return base;
+    while ((r = low_ram()) != NULL) {
+        u64 end = MIN(range_end(r), LOW_END);
+
+        if (r->base < START_END)
+            page = MIN(end, START_END) - PAGE_SIZE;
+        bootmem_paint(r->base, end, BOOT_KERNEL);
     }
-    return 0;
+    return page;
 }
 
 void *bootmem_pages(u64 count)

@@ -27,7 +27,10 @@ bool bootmem_has_memory(u64 base, u64 end);
 /* Takes at least `pages` pages for the kernel. Panics if there is no such memory below 4 GiB. */
 void bootmem_reserve(u64 pages);
 
-/* Takes one page below 1 MiB for the code that starts other CPUs; 0: there is none. */
+/*
+ * Takes all memory below 1 MiB, which firmware writes to when it likes, so that nobody else gets it. Returns the last
+ * page of it that can have the code that starts other CPUs; 0: there is none.
+ */
 u64 bootmem_low_page(void);
 
 /* Where the reserved range lies. */

@@ -4,6 +4,7 @@
 
 #include "boot_data.h"
 #include "bootmem.h"
+#include "cpu_init.h"
 #include "kpage.h"
 #include "layout.h"
 #include "log.h"
@@ -68,7 +69,7 @@ static void parse_module(const struct tag_module *t)
     struct boot_module *m = &boot.modules[boot.module_count];
 
     if (t->tag.size < sizeof(*t) || t->end < t->start || !is_aligned(t->start, PAGE_SIZE)) {
-        log_printf("boot: a module is not page-aligned: ignored");
+        log_printf("boot: a module is not page-aligned, or ends before it starts: ignored");
         return;
     }
     if (boot.module_count == BOOT_MODULES) {
@@ -84,10 +85,11 @@ static void parse_module(const struct tag_module *t)
 /* What the firmware's types mean: RAM shrinks to whole pages, all else grows. */
 static void paint_memory(const struct memory_entry *e)
 {
-    u64 end = e->base + e->length;
+    u64 limit = 1ull << features.physical_bits, end;
 
-    if (end < e->base || !e->length)
+    if (e->base >= limit || !e->length)
         return;
+    end = e->base + MIN(e->length, limit - e->base);
     if (e->type == MEMORY_RAM)
         bootmem_paint(align_up(e->base, PAGE_SIZE), align_down(end, PAGE_SIZE), BOOT_RAM);
     else
@@ -114,8 +116,10 @@ static void parse_memory_map(const struct tag_memory_map *t)
 
 static void parse_framebuffer(const struct tag_framebuffer *t)
 {
+    u64 limit = (1ull << features.physical_bits) - FRAMEBUFFER_MAX;
+
     if (t->tag.size < sizeof(*t) || t->type != FRAMEBUFFER_RGB || t->pitch > 1u << 20 || t->width > t->pitch / 4 ||
-        (u64)t->pitch * t->height > FRAMEBUFFER_MAX || !is_aligned(t->base, 4) || t->bpp != 32)
+        (u64)t->pitch * t->height > FRAMEBUFFER_MAX || !is_aligned(t->base, 4) || t->bpp != 32 || t->base > limit)
         return;
     boot.screen.base = t->base;
     boot.screen.pitch = t->pitch;

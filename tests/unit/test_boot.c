@@ -168,21 +168,178 @@ Test(boot, acpi)
     cr_assert_eq(acpi.overrides[0].flags, 0xd);
 }
 
+static void put64(u64 at, u64 value)
+{
+    put32(at, value);
+    put32(at + 4, value >> 32);
+}
+
+#define XSDT 0x203ull
+#define HPET 0x301ull
+#define FADT 0x403ull
+#define DMAR 0x605ull
+#define IVRS 0x705ull
+
+/* make_tables(), but the RSDT leads nowhere, and the XSDT to what `tables` names. */
+static void make_tables_2(const u64 *tables, u32 count)
+{
+    u32 bytes = 36 + 8 * count;
+
+    make_tables();
+    put32(RSDT + 4, 36);
+    seal(RSDT, 36, RSDT + 9);
+    table(XSDT, "XSDT", bytes);
+    for (u32 i = 0; i < count; i++)
+        put64(XSDT + 36 + 8 * i, VIEW_BASE + tables[i]);
+    seal(XSDT, bytes, XSDT + 9);
+    view[RSDP + 15] = 2;
+    put32(RSDP + 20, 36);
+    put64(RSDP + 24, VIEW_BASE + XSDT);
+    seal(RSDP, 20, RSDP + 8);
+    seal(RSDP, 36, RSDP + 32);
+}
+
+/* The extended checksum is summed over all 36 bytes, three of which are reserved. */
+Test(boot, acpi_revision_2)
+{
+    setup();
+    make_tables_2((const u64[]){ MADT, MCFG }, 2);
+    view[RSDP + 35] = 0x5a;
+    seal(RSDP, 36, RSDP + 32);
+    acpi_init();
+    cr_assert_eq(acpi.cpu_count, 3);
+    cr_assert_eq(acpi.ioapic_count, 1);
+}
+
+/* What is wrong with the new structures is made good by the old ones. */
+Test(boot, acpi_revision_2_broken)
+{
+    static const u64 wrong[] = { RSDP + 32, RSDP + 23, XSDT + 9, XSDT + 4, XSDT + 7 };
+
+    for (u32 i = 0; i < ARRAY_SIZE(wrong); i++) {
+        setup();
+        make_tables_2(NULL, 0);
+        table(RSDT, "RSDT", 36 + 8);
+        seal(RSDT, 36 + 8, RSDT + 9);
+        view[wrong[i]] ^= 0x10;
+        acpi_init();
+        cr_assert_eq(acpi.cpu_count, 3, "byte %lx", (unsigned long)wrong[i]);
+    }
+}
+
+Test(boot, acpi_revision_2_behind_the_end)
+{
+    setup();
+    make_tables();
+    boot.rsdp = VIEW_BASE + VIEW_SIZE - 20;
+    memcpy(view + VIEW_SIZE - 20, view + RSDP, 20);
+    view[VIEW_SIZE - 20 + 15] = 2;
+    seal(VIEW_SIZE - 20, 20, VIEW_SIZE - 20 + 8);
+    acpi_init();
+    cr_assert_eq(acpi.cpu_count, 3);
+}
+
+/* An entry that says that it is longer than what is left of its table does not count. */
+Test(boot, acpi_entry_behind_its_table)
+{
+    for (u32 cut = 1; cut < 16; cut++) {
+        setup();
+        make_tables();
+        put32(MADT + 4, 44 + 3 * 8 + 12 + 10 + 16 - cut); /* the last one is an x2APIC's */
+        seal(MADT, 44 + 3 * 8 + 12 + 10 + 16 - cut, MADT + 9);
+        acpi_init();
+        cr_assert_eq(acpi.cpu_count, 2, "cut by %u", cut);
+        cr_assert_eq(acpi.override_count, 1);
+    }
+}
+
+static void make_fadt(u32 bytes, u32 port, u32 flags)
+{
+    memset(view + FADT, 0, 0x114);
+    table(FADT, "FACP", bytes);
+    put32(FADT + 76, port);
+    put32(FADT + 112, flags);
+    seal(FADT, bytes, FADT + 9);
+}
+
+Test(boot, acpi_timers)
+{
+    setup();
+    make_fadt(0x74, 0x608, 1u << 8);
+    table(HPET, "HPET", 56);
+    put64(HPET + 44, 0xfed00000);
+    seal(HPET, 56, HPET + 9);
+    make_tables_2((const u64[]){ FADT, HPET }, 2);
+    acpi_init();
+    cr_assert_eq(acpi.hpet, 0xfed00000);
+    cr_assert_eq(acpi.pm_timer, 0x608);
+    cr_assert(acpi.pm_timer_32);
+
+    make_fadt(0x114, 0x608, 0); /* a new one, with an address of the new kind */
+    view[FADT + 208] = 1;
+    put64(FADT + 212, 0xb008);
+    seal(FADT, 0x114, FADT + 9);
+    acpi_init();
+    cr_assert_eq(acpi.pm_timer, 0xb008);
+    cr_assert(!acpi.pm_timer_32);
+
+    memset(&acpi, 0, sizeof(acpi));
+    make_fadt(0x74, 0x608, 1u << 20); /* "hardware reduced": there is none */
+    acpi_init();
+    cr_assert_eq(acpi.pm_timer, 0);
+
+    make_fadt(0x4e, 0x608, 0); /* ends in the middle of the port */
+    acpi_init();
+    cr_assert_eq(acpi.pm_timer, 0);
+}
+
+Test(boot, acpi_iommus)
+{
+    setup();
+    table(DMAR, "DMAR", 48 + 16 + 24 + 16);
+    view[DMAR + 37] = 3;
+    memcpy(view + DMAR + 48, (const u8[]){ 0, 0, 16, 0 }, 4);
+    put64(DMAR + 56, 0xfed90000);
+    memcpy(view + DMAR + 64, (const u8[]){ 1, 0, 24, 0 }, 4); /* reserved memory */
+    put64(DMAR + 72, 0x1000);
+    memcpy(view + DMAR + 88, (const u8[]){ 0, 0, 17, 0 }, 4); /* reaches behind the table */
+    put64(DMAR + 96, 0xfed91000);
+    seal(DMAR, 48 + 56, DMAR + 9);
+    table(IVRS, "IVRS", 48 + 24 + 40);
+    memcpy(view + IVRS + 48, (const u8[]){ 0x10, 0, 24, 0 }, 4);
+    put64(IVRS + 56, 0xfec80000);
+    memcpy(view + IVRS + 72, (const u8[]){ 0x11, 0, 40, 0 }, 4); /* the same one again */
+    put64(IVRS + 80, 0xfec80000);
+    seal(IVRS, 48 + 64, IVRS + 9);
+    make_tables_2((const u64[]){ DMAR, IVRS }, 2);
+    acpi_init();
+    cr_assert(acpi.x2apic_opt_out);
+    cr_assert_eq(acpi.iommu_count, 2);
+    cr_assert_eq(acpi.iommus[0].base, 0xfed90000);
+    cr_assert(!acpi.iommus[0].amd);
+    cr_assert_eq(acpi.iommus[1].base, 0xfec80000);
+    cr_assert(acpi.iommus[1].amd);
+}
+
 Test(boot, acpi_broken)
 {
     for (int round = 0; round < 50000; round++) {
-        u64 tables[] = { RSDT, MADT, MCFG };
-        u64 at = tables[random_below(3)];
+        u64 tables[] = { RSDT, MADT, MCFG, XSDT, FADT, HPET, DMAR, IVRS };
+        static const u32 sizes[] = { 36, MADT_SIZE, 36, 36 + 5 * 8, 0x74, 56, 104, 112 };
+        u32 which = (u32)random_below(ARRAY_SIZE(tables));
+        u64 at = tables[which];
 
         setup();
-        make_tables();
+        make_tables_2((const u64[]){ MADT, FADT, HPET, DMAR, IVRS }, 5);
+        for (u32 i = 4; i < ARRAY_SIZE(tables); i++)
+            table(tables[i], &"FACPHPETDMARIVRS"[4 * (i - 4)], sizes[i]);
         for (u64 n = random_below(4); n-- > 0;)
             view[at + random_below(MIN(VIEW_SIZE - at, 0x90))] = (u8)random_next();
         /* Often the checksum is right, so that it is not all that helps. */
         if (random_below(4))
-            seal(at, at == RSDT ? 44 : at == MADT ? MADT_SIZE : 36, at + 9);
+            seal(at, sizes[which], at + 9);
         acpi_init();
-        cr_assert(acpi.cpu_count <= ACPI_CPUS && acpi.ioapic_count <= ACPI_IOAPICS);
+        cr_assert(acpi.cpu_count <= ACPI_CPUS && acpi.ioapic_count <= ACPI_IOAPICS && acpi.iommu_count <= ACPI_IOMMUS);
         cr_assert(acpi.override_count <= ACPI_OVERRIDES);
     }
 }
@@ -242,6 +399,7 @@ Test(boot, multiboot)
     u32 size;
 
     setup();
+    features.physical_bits = 36;
     multiboot_parse(MAGIC, make_information(&size));
     cr_assert_str_eq(boot.command_line, "exit-port=0xf4");
     cr_assert_eq(boot.module_count, 1);
@@ -255,7 +413,89 @@ Test(boot, multiboot)
     cr_assert(!bootmem_has_memory(0xa0000, 0x100000));
     bootmem_reserve(100);
     cr_assert_eq(bootmem_base, 0x400000, "behind image and module");
-    cr_assert_eq(bootmem_low_page(), 0x1000);
+}
+
+/* A frame buffer that no address of the CPU reaches would be reserved bits in a page table. */
+Test(boot, screen_behind_all_addresses)
+{
+    u32 size;
+    u64 info;
+
+    setup();
+    features.physical_bits = 36;
+    info = make_information(&size);
+    put32(info - VIEW_BASE + 0x90 + 12, 0x10);
+    multiboot_parse(MAGIC, info);
+    cr_assert_eq(boot.screen.base, 0);
+}
+
+/* Nobody gets RAM below 1 MiB, and one page of it starts the other CPUs. */
+Test(boot, low_memory)
+{
+    u32 size;
+
+    setup();
+    multiboot_parse(MAGIC, make_information(&size));
+    bootmem_paint(0xb0000, 0x140000, BOOT_RAM);
+    bootmem_paint(0xe0000, 0xe8000, BOOT_DEVICE);
+    cr_assert_eq(bootmem_low_page(), 0x9e000);
+    for (u32 i = 0; i < boot.range_count; i++)
+        cr_assert(boot.ranges[i].kind != BOOT_RAM || boot.ranges[i].base >= 0x100000);
+    cr_assert(bootmem_has_memory(0x100000, 0x140000), "and nothing above is taken");
+    cr_assert_eq(bootmem_low_page(), 0, "it is taken once");
+}
+
+static void parse_entry(u64 base, u64 bytes, u32 type)
+{
+    u32 size;
+    u64 info;
+
+    setup();
+    info = make_information(&size);
+    memory_entry(info - VIEW_BASE + 0x38 + 16 + 24, base, bytes, type); /* instead of the reserved one */
+    multiboot_parse(MAGIC, info);
+}
+
+/* No sum wraps around. What reaches beyond the addresses of the CPU is cut there. */
+Test(boot, memory_map_at_the_top)
+{
+    static const u64 bases[] = { UINT64_MAX - 0xffe, UINT64_MAX - 0x1000, 1ull << 63, 1ull << MAP_BITS };
+
+    for (u32 i = 0; i < ARRAY_SIZE(bases); i++) {
+        for (u32 type = 1; type <= 2; type++) {
+            parse_entry(bases[i], UINT64_MAX - bases[i], type);
+            cr_assert_eq(bootmem_ram_end(), 0x1000000);
+            cr_assert(!bootmem_has_memory(0xa0000, 0x100000));
+        }
+    }
+    parse_entry(0xfff001, UINT64_MAX, 2); /* wraps, and is longer than all there is */
+    cr_assert(!bootmem_has_memory(0xfff000, 0x1000000));
+    cr_assert(bootmem_has_memory(0xffe000, 0xfff000));
+}
+
+static void parse_module(u32 begin, u32 end)
+{
+    u32 size;
+    u64 info;
+
+    setup();
+    info = make_information(&size);
+    put32(info - VIEW_BASE + 0x20 + 8, begin);
+    put32(info - VIEW_BASE + 0x20 + 12, end);
+    multiboot_parse(MAGIC, info);
+}
+
+Test(boot, module_that_ends_before_it_starts)
+{
+    parse_module(0x300000, 0x2ff000);
+    cr_assert_eq(boot.module_count, 0);
+    parse_module(0x300000, 0x2fffff);
+    cr_assert_eq(boot.module_count, 0);
+    parse_module(0x300000, 0x300000); /* an empty one is one */
+    cr_assert_eq(boot.module_count, 1);
+    cr_assert_eq(boot.modules[0].size, 0);
+    parse_module(0x300800, 0x301000);
+    cr_assert_eq(boot.module_count, 0, "not page-aligned");
 }
 
 static void parse_broken(void)
