@@ -278,7 +278,8 @@ UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hyper
 UNIT_flaws := tests/unit/test_flaws.c hypervisor/flaws.c
 UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hypervisor/memory.c hypervisor/domain.c \
 	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
-UNIT_sched := tests/unit/test_sched.c
+UNIT_sched := tests/unit/test_sched.c tests/unit/test_sched_run.c tests/unit/sched_world.c hypervisor/sched.c \
+	hypervisor/timerq.c
 UNIT_shadow := tests/unit/test_shadow.c tests/unit/test_shadow_insn.c tests/unit/test_shadow_table.c \
 	hypervisor/regs.c hypervisor/shadow_cr.c hypervisor/shadow_insn.c hypervisor/shadow_table.c \
 	hypervisor/shadow_walk.c $(UNIT_CORE)

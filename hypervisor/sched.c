@@ -40,6 +40,8 @@ static inline void sched_queued(const struct sched *s)
 
 static void sched_queue(struct sched *s, bool front, u64 now)
 {
+    if (!s->limited && !front)
+        s->left = s->budget;
     if (s->limited && !budget_refill(s, now, front)) {
         s->state = SCHED_THROTTLED;
         timerq_insert(&cpu.timers, &s->timer, s->refill_at);
@@ -58,6 +60,7 @@ void sched_enqueue(struct sched *s)
         return;
     }
     s->state = SCHED_QUEUED;
+    s->left = s->budget;
     runqueue_insert(&cpu.runqueue, s, false);
     sched_queued(s);
 }
@@ -146,7 +149,6 @@ static ALWAYS_INLINE void sched_start(struct sched *s, struct ctx *c, u64 now)
     cpu.current = c;
 }
 
-/* A budget without a limit is a slice, and a new one is given here. */
 static inline void sched_run(struct sched *s, struct ctx *c, bool helping, u64 now)
 {
     bool rival = runqueue_pop(&cpu.runqueue, s);
@@ -156,8 +158,6 @@ static inline void sched_run(struct sched *s, struct ctx *c, bool helping, u64 n
         cpu_hazard(HAZARD_HELPING);
     else if (cpu_hazards() & HAZARD_HELPING)
         cpu_hazard_over(HAZARD_HELPING);
-    if (!s->limited)
-        (void)budget_refill(s, now, false);
     if (rival || s->limited)
         timer_need(now + s->left);
 }
@@ -237,10 +237,12 @@ bool sched_hand_over(struct ctx *c)
         budget_use(running, now - cpu.sched_since);
         running->state = SCHED_QUEUED;
         runqueue_insert(&cpu.runqueue, running, running->left != 0);
+        if (running->left == 0)
+            running->left = running->budget;
     }
     list_init(&c->helpers);
     sched_start(s, c, now);
-    (void)budget_refill(s, now, false);
+    s->left = s->budget;
     return true;
 }
 

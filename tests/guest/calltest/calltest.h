@@ -39,7 +39,8 @@
     X(child_delegate) X(child_revoke_event) X(child_revoke_frame) X(child_no_rights) \
     X(child_destroys_itself) X(child_account_ends)                                   \
     X(fault_page) X(fault_vectors) X(fault_resume) X(fault_kills) X(fault_fs_base)   \
-    X(yield) X(priority) X(budget) X(helping) X(queue_priority) X(fpu_state)         \
+    X(yield) X(priority) X(equals) X(budget) X(helping) X(queue_priority)            \
+    X(fpu_state)                                                                     \
     X(irq) X(ioport) X(vcpu_ports) X(log)
 
 #define TEST_DECLARE(name) void test_##name(void);

@@ -60,6 +60,56 @@ void test_priority(void)
     stop = 1;
 }
 
+/* Runs for 300 us in each ms. */
+static void interrupt(void *argument)
+{
+    uint64_t next = clock_tsc();
+
+    (void)argument;
+    while (!stop) {
+        uint64_t until = clock_in(300);
+
+        while (clock_tsc() < until)
+            ;
+        next += clock_ticks(MS);
+        if (next < clock_tsc())
+            next = clock_in(MS);
+        thread_sleep_until(next);
+    }
+}
+
+static uint64_t consumed_by(const struct thread *thread)
+{
+    uint64_t counters[5] = {0};
+
+    (void)!cb_counters(thread->sched, 0, counters);
+    return counters[0];
+}
+
+/*
+ * Two of one priority share what is left by a third above them, which interrupts whoever runs within its slice. The
+ * emulator may stand still while one of them runs: so it is looked at for as long as it takes.
+ */
+void test_equals(void)
+{
+    uint64_t least, total, deadline = clock_in(PATIENCE);
+
+    stop = turns[0] = turns[1] = 0;
+    struct thread *first = test_thread(CPU_MAIN, PRIORITY_LOW, spin, (void *)(uint64_t)&turns[0]);
+    struct thread *second = test_thread(CPU_MAIN, PRIORITY_LOW, spin, (void *)(uint64_t)&turns[1]);
+
+    CHECK(first && second && test_thread(CPU_MAIN, PRIORITY_MID, interrupt, NULL));
+    do {
+        thread_sleep_us(400 * MS);
+        uint64_t one = consumed_by(first), other = consumed_by(second);
+
+        least = one < other ? one : other;
+        total = one + other;
+    } while ((total < clock_ticks(300 * MS) || least < total / 3) && clock_tsc() < deadline);
+    stop = 1;
+    CHECK(least >= total / 3);
+}
+
 /*
  * 2 ms in 20 ms: consumes about a tenth, and leaves the rest to a lower one. For a moment it may be more, if the emulator
  * itself did not run meanwhile; but that is taken off the next budgets.

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "sched_world.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "cpu.h"
+#include "event.h"
+#include "portal.h"
+#include "random.h"
+#include "runqueue.h"
+#include "timer.h"
+#include "vcpu.h"
+#include "x86.h"
+
+struct cpu cpu;
+struct actor actors[ACTORS];
+unsigned actor_count;
+u64 world_clock;
+
+/* ---- What the scheduler needs of the rest ---- */
+
+u64 rdtsc(void)
+{
+    world_clock += random_below(SPENT);
+    return world_clock;
+}
+
+struct cpu *cpu_of(u32 id)
+{
+    (void)id;
+    return &cpu;
+}
+
+void timer_arm(u64 deadline)
+{
+    cpu.armed = deadline;
+}
+
+/* Nobody calls anybody here. */
+void event_timeout(struct ctx *waiter)
+{
+    (void)waiter;
+    cr_assert_fail("no thread has a deadline");
+}
+
+void vcpu_timer(struct vcpu *v)
+{
+    (void)v;
+    cr_assert_fail("no vCPU");
+}
+
+bool remote_next(struct ctx *h)
+{
+    (void)h;
+    return false;
+}
+
+void ipc_retry(struct ctx *c)
+{
+    (void)c;
+}
+
+void ctx_stop_helping(struct ctx *c)
+{
+    (void)c;
+}
+
+bool ctx_lose_callee(struct ctx *c, const char *why)
+{
+    (void)c, (void)why;
+    return true;
+}
+
+void ctx_drop_callers(struct ctx *c)
+{
+    (void)c;
+}
+
+/* ---- The model ---- */
+
+static bool is_ready(const struct actor *a)
+{
+    return a->thread.ctx.state == CTX_READY && a->sched.state != SCHED_THROTTLED;
+}
+
+/* `a` has run for so long: none of a higher priority was ready, and of its own, nobody waits for more than its slice. */
+static void model_ran(struct actor *a, u64 ticks)
+{
+    a->ran += ticks;
+    memset(a->waited, 0, sizeof(a->waited));
+    for (unsigned i = 0; i < actor_count; i++) {
+        struct actor *w = &actors[i];
+
+        if (w == a || !is_ready(w))
+            continue;
+        cr_assert_leq(w->sched.priority, a->sched.priority, "%u runs, though %u is ready", a->sched.priority,
+                      w->sched.priority);
+        if (w->sched.priority != a->sched.priority)
+            continue;
+        w->waited[a - actors] += ticks;
+        cr_assert_leq(w->waited[a - actors], a->sched.budget + SLACK, "actor %u waits while %u has run for %lu", i,
+                      (unsigned)(a - actors), (unsigned long)w->waited[a - actors]);
+    }
+}
+
+static void model_idle(void)
+{
+    for (unsigned i = 0; i < actor_count; i++)
+        cr_assert_not(is_ready(&actors[i]), "actor %u is ready, and nothing runs", i);
+}
+
+/* ---- The world ---- */
+
+void world_init(void)
+{
+    memset(&cpu, 0, sizeof(cpu));
+    memset(actors, 0, sizeof(actors));
+    actor_count = 0;
+    world_clock = 1000;
+    runqueue_init(&cpu.runqueue);
+    cpu.armed = UINT64_MAX;
+}
+
+struct actor *world_add(u8 priority, u64 budget, u64 period)
+{
+    struct actor *a = &actors[actor_count++];
+    struct ctx *c = &a->thread.ctx;
+    struct sched *s = &a->sched;
+
+    list_init(&c->helpers);
+    list_init(&c->waiters);
+    c->left = CTX_CHAIN_MAX;
+    c->state = CTX_READY;
+    c->sched = s;
+    s->bound = c;
+    s->priority = priority;
+    s->bit = 1ull << priority % 64;
+    s->budget = budget;
+    s->period = period;
+    s->limited = budget < period;
+    s->timer.kind = TIMER_REFILL;
+    list_init(&s->node);
+    a->work = UINT64_MAX;
+    sched_enqueue(s);
+    return a;
+}
+
+/* kernel_exit() */
+static void leave(void)
+{
+    do {
+        u32 hazards = cpu_hazards();
+
+        cpu_hazard_over(HAZARD_EXIT);
+        if (hazards & HAZARD_TIMER)
+            sched_timers(rdtsc());
+        if (hazards & HAZARD_RESCHED || !cpu.current)
+            sched_pick();
+    } while (cpu_hazards() & HAZARD_EXIT);
+}
+
+static void wake_due(void)
+{
+    for (unsigned i = 0; i < actor_count; i++) {
+        struct ctx *c = &actors[i].thread.ctx;
+
+        if (c->state != CTX_WAITING || actors[i].wake_at > world_clock)
+            continue;
+        c->state = CTX_READY;
+        memset(actors[i].waited, 0, sizeof(actors[i].waited));
+        if (random_below(2) || !sched_hand_over(c))
+            ctx_unblock(c);
+    }
+}
+
+/* When something happens next, if what runs goes on. */
+static u64 next_time(const struct actor *running, u64 end)
+{
+    if (cpu.armed != UINT64_MAX)
+        end = MIN(end, cpu.armed + random_below(LATE));
+    for (unsigned i = 0; i < actor_count; i++) {
+        if (actors[i].thread.ctx.state == CTX_WAITING)
+            end = MIN(end, actors[i].wake_at);
+    }
+    if (running && running->work != UINT64_MAX)
+        end = MIN(end, world_clock + running->work);
+    return MAX(end, world_clock);
+}
+
+/* What runs has done its work: it blocks, or yields. */
+static void rest(struct actor *a)
+{
+    a->work = a->work_max ? random_below(a->work_max) + 1 : UINT64_MAX;
+    if (a->yields && random_below(a->yields) == 0) {
+        sched_yield();
+        return;
+    }
+    a->wake_at = world_clock + 1 + random_below(a->sleep_max);
+    (void)ctx_block(&a->thread.ctx, CTX_WAITING);
+}
+
+void world_run(u64 ticks)
+{
+    u64 end = world_clock + ticks;
+
+    while (world_clock < end) {
+        struct actor *a;
+        u64 next;
+
+        leave();
+        a = cpu.sched ? CONTAINER_OF(cpu.sched, struct actor, sched) : NULL;
+        next = next_time(a, end);
+        if (a) {
+            cr_assert_eq(cpu.current, &a->thread.ctx);
+            model_ran(a, next - world_clock);
+            if (a->work != UINT64_MAX)
+                a->work -= next - world_clock;
+        } else {
+            model_idle();
+            cr_assert(next > world_clock || cpu.armed <= world_clock, "nothing will ever happen");
+        }
+        world_clock = next;
+        if (cpu.armed <= world_clock) { /* the timer's interrupt */
+            cpu.armed = UINT64_MAX;
+            cpu_hazard(HAZARD_TIMER);
+        }
+        wake_due();
+        if (cpu.sched == (a ? &a->sched : NULL) && a && a->work == 0)
+            rest(a);
+    }
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A CPU with the real scheduler on it, and a clock that the test turns on. Actors are threads that spin, block and
+ * yield at random; whatever runs is held against what the scheduler promises.
+ */
+#ifndef SCHED_WORLD_H
+#define SCHED_WORLD_H
+
+#include "sched.h"
+#include "thread.h"
+
+#define ACTORS 24u
+#define LATE 3u   /* ticks by which an interrupt may come late, */
+#define SPENT 2u  /* or that pass when somebody reads the clock */
+#define SLACK 40u /* what all that can come to between two looks */
+
+struct actor {
+    struct thread thread;
+    struct sched sched;
+    u64 work;            /* ticks to run before it blocks; UINT64_MAX: it never does */
+    u64 wake_at;         /* blocked: until then */
+    u64 ran;             /* in all */
+    u64 waited[ACTORS];  /* ready, since it last ran: how long each of the others did */
+    u64 work_max, sleep_max;
+    unsigned yields;     /* one in so many times, it yields instead */
+};
+
+extern struct actor actors[ACTORS];
+extern unsigned actor_count;
+extern u64 world_clock;
+
+void world_init(void);
+
+/* Another thread, ready: budget and period in ticks. */
+struct actor *world_add(u8 priority, u64 budget, u64 period);
+
+/* Lets `ticks` pass. */
+void world_run(u64 ticks);
+
+#endif
