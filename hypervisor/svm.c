@@ -23,7 +23,7 @@
 static u8 msr_map[MSR_MAP_SIZE] __attribute__((aligned(4096)));
 static u8 no_ports[IO_MAP_SIZE] __attribute__((aligned(4096)));
 
-bool svm_flush_by_asid, svm_emulated, svm_hides_xcr0;
+bool svm_flush_by_asid, svm_saves_next_rip, svm_emulated, svm_hides_xcr0;
 
 /* These live in the VMCB; all other MSRs are the VMM's to answer for. */
 static const struct {
@@ -71,6 +71,7 @@ const char *svm_probe(void)
     if (!refusal) {
         virt_nested = cpuid(SVM_CPUID, 0).edx & SVM_EDX_NP;
         svm_flush_by_asid = cpuid(SVM_CPUID, 0).edx & SVM_EDX_FLUSH_BY_ASID;
+        svm_saves_next_rip = cpuid(SVM_CPUID, 0).edx & SVM_EDX_NRIP_SAVE;
         svm_emulated = cpuid(HYPERVISOR_CPUID, 0).ebx == TCG_SIGNATURE;
         svm_hides_xcr0 = svm_emulated && features.xsave;
         svm_maps_init();
@@ -101,7 +102,8 @@ bool svm_vcpu_init(struct vcpu *v)
 
     if (!vmcb)
         return false;
-    vmcb->intercept_dr_read = vmcb->intercept_dr_write = VMCB_INTERCEPT_DR_ADDRESSES;
+    vmcb->intercept_dr_read = VMCB_INTERCEPT_DR_READ;
+    vmcb->intercept_dr_write = VMCB_INTERCEPT_DR_WRITE;
     vmcb->intercept_exceptions = VIRT_EXCEPTIONS;
     vmcb->intercept1 = VMCB_INTERCEPT1_INTR | VMCB_INTERCEPT1_NMI | VMCB_INTERCEPT1_INIT | VMCB_INTERCEPT1_VINTR |
                        VMCB_INTERCEPT1_RDPMC | VMCB_INTERCEPT1_CPUID | VMCB_INTERCEPT1_INVD | VMCB_INTERCEPT1_HLT |
@@ -110,7 +112,7 @@ bool svm_vcpu_init(struct vcpu *v)
     vmcb->intercept2 = VMCB_INTERCEPT2_VMRUN | VMCB_INTERCEPT2_VMMCALL | VMCB_INTERCEPT2_VMLOAD |
                        VMCB_INTERCEPT2_VMSAVE | VMCB_INTERCEPT2_STGI | VMCB_INTERCEPT2_CLGI | VMCB_INTERCEPT2_SKINIT |
                        VMCB_INTERCEPT2_WBINVD | VMCB_INTERCEPT2_MONITOR | VMCB_INTERCEPT2_MWAIT |
-                       VMCB_INTERCEPT2_MWAIT_ARMED | VMCB_INTERCEPT2_XSETBV;
+                       VMCB_INTERCEPT2_MWAIT_ARMED | VMCB_INTERCEPT2_XSETBV | VMCB_INTERCEPT2_RDPRU;
     vmcb->iopm_base = image_physical(no_ports);
     vmcb->msrpm_base = image_physical(msr_map);
     vmcb->vintr = VMCB_VINTR_MASKING;

@@ -15,6 +15,7 @@
 
 #define SVM_CPUID 0x8000000au
 #define SVM_EDX_NP (1u << 0)
+#define SVM_EDX_NRIP_SAVE (1u << 3)
 #define SVM_EDX_FLUSH_BY_ASID (1u << 6)
 
 #define SVM_SHADOW 1ull         /* vmcb->interrupt_shadow */
@@ -26,6 +27,7 @@ struct svm_cpu {
 };
 
 extern bool svm_flush_by_asid;
+extern bool svm_saves_next_rip; /* at exits; and wants it for software events that are injected */
 extern bool svm_emulated; /* by QEMU without KVM */
 extern bool svm_hides_xcr0; /* XSETBV does not leave the guest */
 

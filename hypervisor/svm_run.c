@@ -29,17 +29,18 @@ void svm_skip(struct vcpu *v, u32 bytes)
 }
 
 /*
- * The guest's DR0 to DR3 are in the registers only from its first access to them until the next exit, or while it
- * has breakpoints armed: then intercept_dr_* is clear.
+ * The guest's DR0 to DR3 are in the registers only from its first access to them, or to DR7, which arms them, until the next
+ * exit; or while it has breakpoints armed: then intercept_dr_* is clear.
  */
 static bool svm_dr_live(const struct vmcb *vmcb)
 {
     return !vmcb->intercept_dr_write;
 }
 
-static void svm_dr_intercept(struct vmcb *vmcb, u16 what)
+static void svm_dr_intercept(struct vmcb *vmcb, bool wanted)
 {
-    vmcb->intercept_dr_read = vmcb->intercept_dr_write = what;
+    vmcb->intercept_dr_read = wanted ? VMCB_INTERCEPT_DR_READ : 0;
+    vmcb->intercept_dr_write = wanted ? VMCB_INTERCEPT_DR_WRITE : 0;
     vmcb->clean &= ~VMCB_CLEAN_INTERCEPTS;
 }
 
@@ -48,7 +49,7 @@ static void svm_dr_enter(struct vmcb *vmcb)
     if (!svm_dr_live(vmcb)) {
         if (!(vmcb->dr7 & DR7_ENABLED))
             return;
-        svm_dr_intercept(vmcb, 0);
+        svm_dr_intercept(vmcb, false);
     }
     debug_addresses_load(vmcb->dr);
 }
@@ -59,7 +60,7 @@ static void svm_dr_leave(struct vmcb *vmcb)
         return;
     debug_addresses_store(vmcb->dr);
     if (!(vmcb->dr7 & DR7_ENABLED))
-        svm_dr_intercept(vmcb, VMCB_INTERCEPT_DR_ADDRESSES);
+        svm_dr_intercept(vmcb, true);
 }
 
 static void svm_xcr0_enter(const struct vcpu *v)
@@ -105,11 +106,14 @@ static void svm_intercept_iret(struct vmcb *vmcb, bool wanted)
     }
 }
 
+/* Where it saves the next instruction pointer, the processor also returns there from a software event. APM 2, 15.20. */
 static void svm_inject(struct vcpu *v, struct vmcb *vmcb)
 {
     v->injected = v->inject;
     if (v->inject & CB_INJECT_VALID) {
         vmcb->event_inj = (v->inject & INJECT_MASK) | (u64)v->inject_error << 32;
+        if (svm_saves_next_rip)
+            vmcb->next_rip = vmcb->rip;
         if (!(vmcb->cr0 & CR0_PE)) /* real mode has no error codes */
             vmcb->event_inj &= ~(u64)CB_INJECT_ERROR;
         if ((v->inject & INJECT_TYPE) == CB_INJECT_TYPE_NMI)
@@ -266,7 +270,8 @@ static unsigned svm_rare_exit(struct vcpu *v, struct vmcb *vmcb, u32 code)
     case VMEXIT_INVLPG: return svm_shadow_insn(v, vmcb);
     case VMEXIT_DR0_READ ... VMEXIT_DR3_READ:
     case VMEXIT_DR0_WRITE ... VMEXIT_DR3_WRITE:
-        svm_dr_intercept(vmcb, 0);
+    case VMEXIT_DR7_WRITE:
+        svm_dr_intercept(vmcb, false);
         vcpu_set_special(v);
         return VIRT_EXIT_HANDLED;
     case VMEXIT_IRET:
@@ -286,6 +291,7 @@ static unsigned svm_rare_exit(struct vcpu *v, struct vmcb *vmcb, u32 code)
     case VMEXIT_MWAIT:
     case VMEXIT_MWAIT_ARMED: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_MWAIT, 0);
     case VMEXIT_XSETBV: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_XSETBV, 0);
+    case VMEXIT_RDPRU: return vcpu_inject_exception(v, EXCEPTION_UD, 0); /* counters of what others do, too */
     case VMEXIT_TASK_SWITCH: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_TASK_SWITCH, 0);
     case VMEXIT_INVLPGA:
     case VMEXIT_VMRUN:

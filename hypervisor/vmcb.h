@@ -122,8 +122,10 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 #define VMCB_INTERCEPT2_MWAIT (1u << 11)
 #define VMCB_INTERCEPT2_MWAIT_ARMED (1u << 12)
 #define VMCB_INTERCEPT2_XSETBV (1u << 13)
+#define VMCB_INTERCEPT2_RDPRU (1u << 14)
 
-#define VMCB_INTERCEPT_DR_ADDRESSES 0x000fu /* DR0 to DR3 */
+#define VMCB_INTERCEPT_DR_READ 0x000fu  /* DR0 to DR3 */
+#define VMCB_INTERCEPT_DR_WRITE 0x008fu /* and DR7 */
 
 /* tlb_control: APM 2, 15.16.2. */
 #define VMCB_TLB_NOTHING 0u
@@ -158,6 +160,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 #define VMEXIT_DR3_READ 0x23u
 #define VMEXIT_DR0_WRITE 0x30u
 #define VMEXIT_DR3_WRITE 0x33u
+#define VMEXIT_DR7_WRITE 0x37u
 #define VMEXIT_EXCEPTION 0x40u /* + vector */
 #define VMEXIT_EXCEPTION_LAST 0x5fu
 #define VMEXIT_INTR 0x60u
@@ -187,6 +190,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 #define VMEXIT_MWAIT 0x8bu
 #define VMEXIT_MWAIT_ARMED 0x8cu
 #define VMEXIT_XSETBV 0x8du
+#define VMEXIT_RDPRU 0x8eu
 #define VMEXIT_NPF 0x400u
 #define VMEXIT_INVALID 0xffffffffu /* low half: QEMU does not extend the sign */
 

@@ -127,6 +127,13 @@ guest_\name\()_\bits:
     mov %dr6, %\c
     at debug_end \bits
     hlt
+    at arm \bits
+    mov %\a, %dr7
+    nop
+    at armed \bits
+    nop
+    at arm_end \bits
+    hlt
     at step \bits
     nop
     at step_end \bits

@@ -28,7 +28,7 @@ enum mode { REAL, PROTECTED, PAGED, LONG, MODES };
     X(ports, IN_ANY) X(ports_device, IN_ANY) X(ports_user, IN_PROTECTED)                              \
     X(syscall_msrs, IN_ANY) X(control_registers, IN_ANY) X(cr4_refused, IN_ANY)                       \
     X(cr4_missing, IN_ANY)                                                                            \
-    X(debug_registers, IN_ANY) X(single_step, IN_ANY) X(hlt, IN_ANY) X(halt_deaf, IN_ANY)             \
+    X(debug_registers, IN_ANY) X(debug_armed, IN_ANY) X(single_step, IN_ANY) X(hlt, IN_ANY) X(halt_deaf, IN_ANY)             \
     X(halt_upcall, IN_ANY) X(recall, IN_ANY) X(recall_exit, IN_ANY) X(instructions, IN_ANY)           \
     X(xsetbv, IN_ANY) X(virtualization, IN_PROTECTED) X(hypercall, IN_ANY)                            \
     X(hypercall_user, IN_PROTECTED)                                                                   \
@@ -58,7 +58,7 @@ TESTS(TEST_DECLARE)
     X(cpuid) X(cpuid_end) X(io) X(io_end) X(strings) X(strings_end) X(rdmsr) X(wrmsr) X(wrmsr_end)    \
     X(ports)                                                                                          \
     X(syscall_msrs) X(syscall_msrs_end) X(control) X(control_end) X(cr4_vmxe) X(cr4_vmxe_at)          \
-    X(debug) X(debug_end) X(step) X(step_end) X(xsetbv) X(xsetbv_end) X(hlt) X(hlt_end) X(spin)       \
+    X(debug) X(debug_end) X(arm) X(armed) X(arm_end) X(step) X(step_end) X(xsetbv) X(xsetbv_end) X(hlt) X(hlt_end) X(spin)       \
     X(rdpmc) X(monitor) X(mwait) X(wbinvd) X(wbinvd_end) X(clgi) X(clgi_end) X(vmxoff) X(vmxoff_end)  \
     X(vmmcall) X(vmmcall_end) X(vmcall) X(vmcall_end)                                                 \
     X(read) X(read_end) X(write) X(write_end) X(jump) X(walk) X(walk_end)                             \

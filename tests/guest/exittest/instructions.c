@@ -8,6 +8,7 @@
 #define LENGTH_MSR 2u
 #define VECTOR_DB 1u
 #define DR6_STEP 0x4000ull
+#define DR7_FIRST 0x401ull /* L0 */
 #define RFLAGS_TF 0x100ull
 #define CR4_MCE 0x40ull
 #define CR4_UMIP 0x800ull
@@ -288,6 +289,23 @@ void test_debug_registers(void)
     now.rbx = now.rax;
     now.rcx = now.dr6;
     EXPECT_HLT(AT_debug_end);
+}
+
+/* What the guest arms is its own: not the address that another one has left in DR0. */
+void test_debug_armed(void)
+{
+    CHECK(vm_start(AT_debug));
+    now.rax = vm_address(AT_armed);
+    vm_reply(CB_GROUPS_VCPU, 0);
+    now.rbx = now.rax;
+    now.rcx = now.dr6;
+    EXPECT_HLT(AT_debug_end);
+    vm_end();
+    CHECK(vm_start(AT_arm));
+    now.rax = DR7_FIRST;
+    vm_reply(CB_GROUPS_VCPU, 0);
+    now.dr7 = DR7_FIRST;
+    EXPECT_HLT(AT_arm_end);
 }
 
 void test_single_step(void)
