@@ -51,6 +51,7 @@ HYPERVISOR_SRC := \
 	hypervisor/kstring.c \
 	hypervisor/log.c \
 	hypervisor/main.c \
+	hypervisor/mce.c \
 	hypervisor/memory.c \
 	hypervisor/mitigations.c \
 	hypervisor/multiboot.c \
@@ -73,6 +74,7 @@ HYPERVISOR_SRC := \
 	hypervisor/smp.c \
 	hypervisor/space.c \
 	hypervisor/svm.c \
+	hypervisor/svm_cr.c \
 	hypervisor/svm_entry.S \
 	hypervisor/svm_run.c \
 	hypervisor/svm_shadow.c \
@@ -250,6 +252,7 @@ UNIT_TESTS := \
 	devtree \
 	elf \
 	flaws \
+	mce \
 	msr \
 	reap \
 	sched \
@@ -257,6 +260,7 @@ UNIT_TESTS := \
 	slot \
 	space \
 	spec \
+	svm \
 	timerq \
 	tlb \
 	view \
@@ -276,6 +280,7 @@ UNIT_CORE := \
 UNIT_account := tests/unit/test_account.c $(UNIT_CORE)
 UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hypervisor/multiboot.c
 UNIT_flaws := tests/unit/test_flaws.c hypervisor/flaws.c
+UNIT_mce := tests/unit/test_mce.c hypervisor/mce.c tests/unit/features_fake.c
 UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hypervisor/memory.c hypervisor/domain.c \
 	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
 UNIT_sched := tests/unit/test_sched.c tests/unit/test_sched_run.c tests/unit/sched_world.c hypervisor/sched.c \
@@ -285,6 +290,8 @@ UNIT_shadow := tests/unit/test_shadow.c tests/unit/test_shadow_insn.c tests/unit
 	hypervisor/shadow_walk.c $(UNIT_CORE)
 UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
+UNIT_svm := tests/unit/test_svm.c tests/unit/features_fake.c hypervisor/regs.c hypervisor/shadow_cr.c \
+	hypervisor/svm_cr.c hypervisor/svm_state.c
 UNIT_timerq := tests/unit/test_timerq.c hypervisor/timerq.c
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
 UNIT_view := tests/unit/test_view.c hypervisor/boot_view.c

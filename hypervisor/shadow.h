@@ -34,7 +34,7 @@ struct shadow {
 _Static_assert(sizeof(struct shadow) <= PAGE_SIZE, "in one page");
 _Static_assert(SHADOW_TABLES + 1 == CB_VCPU_SHADOW_PAGES, "as callers are told");
 
-/* Boot CPU: guests run on shadow tables on this machine. */
+/* Boot CPU: what guests can be given on this machine. */
 void shadow_probe(void);
 
 /* v->shadow, from the vCPU's account. False: exhausted; then shadow_free() is due. tree_lock held. */

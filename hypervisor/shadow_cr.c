@@ -18,14 +18,22 @@ static void derive_lma(struct paging *p)
     p->efer = (p->efer & ~EFER_LMA) | (paging_long(p) ? EFER_LMA : 0);
 }
 
-/* APM 2, 3.1.1 and 14.6. */
-static bool cr0_write(struct paging *p, struct shadow_table *t, u64 value, bool code64)
+bool shadow_cr0_valid(const struct paging *p, u64 value, bool code64)
 {
     u64 changed = p->cr0 ^ value;
 
     if (value >> 32 || ((value & CR0_NW) && !(value & CR0_CD)) || ((value & CR0_PG) && !(value & CR0_PE)))
         return false;
-    if ((changed & CR0_PG) && (code64 || ((value & CR0_PG) && (p->efer & EFER_LME) && !(p->cr4 & CR4_PAE))))
+    if (!(changed & CR0_PG))
+        return true;
+    return !code64 && (value & CR0_PG ? !(p->efer & EFER_LME) || (p->cr4 & CR4_PAE) : !(p->cr4 & CR4_PCIDE));
+}
+
+static bool cr0_write(struct paging *p, struct shadow_table *t, u64 value, bool code64)
+{
+    u64 changed = p->cr0 ^ value;
+
+    if (!shadow_cr0_valid(p, value, code64))
         return false;
     p->cr0 = (value & CR0_BITS) | CR0_ET;
     derive_lma(p);
@@ -43,11 +51,18 @@ static bool cr3_write(struct paging *p, struct shadow_table *t, u64 value)
     return true;
 }
 
+bool shadow_cr4_valid(const struct paging *p, u64 value, u64 offered)
+{
+    if ((value & ~offered) || (paging_long(p) && !(value & CR4_PAE)))
+        return false;
+    return !(value & ~p->cr4 & CR4_PCIDE) || (paging_long(p) && !(p->cr3 & 0xfff));
+}
+
 static bool cr4_write(struct paging *p, struct shadow_table *t, u64 value)
 {
     u64 changed = p->cr4 ^ value;
 
-    if ((value & ~shadow_cr4_bits) || (paging_long(p) && !(value & CR4_PAE)))
+    if (!shadow_cr4_valid(p, value, shadow_cr4_bits))
         return false;
     p->cr4 = value;
     if (changed & CR4_PAGING)

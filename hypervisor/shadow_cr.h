@@ -13,6 +13,10 @@
 
 extern u64 shadow_cr4_bits; /* those that a guest may set here; set at boot */
 
+/* Does the processor take such a write? APM 2, 3.1.1, 3.1.3, 5.5.1 and 14.6. offered: bits that may be set. */
+bool shadow_cr0_valid(const struct paging *p, u64 value, bool code64);
+bool shadow_cr4_valid(const struct paging *p, u64 value, u64 offered);
+
 /* A write by the guest. code64: it runs 64-bit code. False: #GP. */
 bool shadow_cr_write(struct paging *p, struct shadow_table *t, u32 number, u64 value, bool code64) MUST_CHECK;
 

@@ -25,11 +25,6 @@ struct steps {
     u64 entry[LEVELS_MAX + 1], at[LEVELS_MAX + 1]; /* by level: what was read, and where (guest-physical) */
 };
 
-bool paging_long(const struct paging *p)
-{
-    return (p->cr0 & CR0_PG) && (p->efer & EFER_LME);
-}
-
 /* The window onto the guest-physical address, or NULL, and what is missing. */
 static void *entry_window(const struct space *s, u64 at, bool write, struct walk *w)
 {

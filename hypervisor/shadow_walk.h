@@ -8,6 +8,7 @@
 #define SHADOW_WALK_H
 
 #include "types.h"
+#include "x86.h"
 
 struct space;
 
@@ -47,7 +48,10 @@ struct walk {
 /* Looks up a linear address for an access: PF_WRITE, PF_USER, PF_EXEC, PF_AC. */
 enum walk_result walk(const struct paging *p, const struct space *s, u64 linear, u32 access, struct walk *w);
 
-bool paging_long(const struct paging *p);
+static inline bool paging_long(const struct paging *p)
+{
+    return (p->cr0 & CR0_PG) && (p->efer & EFER_LME);
+}
 
 extern u32 walk_physical_bits; /* of guest-physical addresses; set at boot */
 extern bool walk_pages_1g;     /* the guest can have them; set at boot */

@@ -74,6 +74,7 @@ const char *svm_probe(void)
         svm_saves_next_rip = cpuid(SVM_CPUID, 0).edx & SVM_EDX_NRIP_SAVE;
         svm_emulated = cpuid(HYPERVISOR_CPUID, 0).ebx == TCG_SIGNATURE;
         svm_hides_xcr0 = svm_emulated && features.xsave;
+        svm_hides_cr = virt_nested && svm_saves_next_rip && (cpuid(SVM_CPUID, 0).edx & SVM_EDX_DECODE);
         svm_maps_init();
     }
     return refusal;
@@ -119,6 +120,7 @@ bool svm_vcpu_init(struct vcpu *v)
     vmcb->nested_control = VMCB_NESTED_PAGING;
     vmcb->nested_cr3 = physical(v->ctx.domain->space.root);
     svm_reset(vmcb);
+    svm_cr_put(v, vmcb);
     if (v->shadow)
         svm_shadow_init(v, vmcb);
     v->hw = vmcb;

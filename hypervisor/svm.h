@@ -17,6 +17,7 @@
 #define SVM_EDX_NP (1u << 0)
 #define SVM_EDX_NRIP_SAVE (1u << 3)
 #define SVM_EDX_FLUSH_BY_ASID (1u << 6)
+#define SVM_EDX_DECODE (1u << 7)
 
 #define SVM_SHADOW 1ull         /* vmcb->interrupt_shadow */
 
@@ -30,6 +31,7 @@ extern bool svm_flush_by_asid;
 extern bool svm_saves_next_rip; /* at exits; and wants it for software events that are injected */
 extern bool svm_emulated; /* by QEMU without KVM */
 extern bool svm_hides_xcr0; /* XSETBV does not leave the guest */
+extern bool svm_hides_cr;   /* svm_cr.c can do its work */
 
 bool svm_turn_on(void);                                              /* svm.c, for virt_jump.S, as are some below */
 bool svm_vcpu_init(struct vcpu *v);
@@ -50,7 +52,24 @@ NORETURN void svm_exited(struct vcpu *v);                             /* svm_run
 unsigned svm_run(struct vcpu *v);
 void svm_skip(struct vcpu *v, u32 bytes);
 
+/* svm_cr.c: bits of CR0 and CR4 that are not the guest's; nothing where there are shadow page tables. */
+void svm_cr_put(struct vcpu *v, struct vmcb *vmcb);                   /* the VMCB has what the guest is to see */
+void svm_cr_leave(struct vcpu *v, struct vmcb *vmcb);                 /* after an exit of a special vCPU */
+unsigned svm_cr_exit(struct vcpu *v, struct vmcb *vmcb);
+
+/* What the guest sees. */
+static inline u64 svm_cr0(const struct vcpu *v, const struct vmcb *vmcb)
+{
+    return vmcb->cr0 | v->cr0_hidden;
+}
+
+static inline u64 svm_cr4(const struct vcpu *v, const struct vmcb *vmcb)
+{
+    return vmcb->cr4 ^ v->cr4_hidden;
+}
+
 void svm_reset(struct vmcb *vmcb);                                    /* svm_state.c: the power-up state */
+void svm_derive_lma(struct vmcb *vmcb);                               /* EFER.LMA from LME and paging */
 void svm_get(const struct vcpu *v, u32 groups, struct cb_state *out);
 void svm_put(struct vcpu *v, u32 groups, const struct cb_state *in);
 

@@ -5,6 +5,7 @@
 #include "domain.h"
 #include "fpu.h"
 #include "io.h"
+#include "mce.h"
 #include "offsets.h"
 #include "svm.h"
 #include "vcpu_enter.h"
@@ -175,10 +176,8 @@ static void svm_requeue(struct vcpu *v, const struct vmcb *vmcb)
  */
 static unsigned svm_exception(struct vcpu *v, struct vmcb *vmcb, u32 vector)
 {
-    if (vector == EXCEPTION_MC) {
-        __asm__ volatile("int %0" : : "i"(EXCEPTION_MC)); /* the host's handler looks at the banks */
-        return VIRT_EXIT_HANDLED;
-    }
+    if (vector == EXCEPTION_MC)
+        return vcpu_machine_check(v);
     if (vector == EXCEPTION_PF && v->shadow)
         return svm_shadow_fault(v, vmcb);
     if (!(v->exception_bitmap & 1u << vector))
@@ -254,6 +253,7 @@ static unsigned svm_invalid(struct vcpu *v, struct vmcb *vmcb)
     vmcb->clean = 0;
     if (vmcb->cr3 == read_cr3()) {
         svm_reset(vmcb);
+        svm_cr_put(v, vmcb);
         if (v->shadow)
             svm_shadow_init(v, vmcb);
         v->ctx.regs.rax = 0;
@@ -267,6 +267,7 @@ static unsigned svm_rare_exit(struct vcpu *v, struct vmcb *vmcb, u32 code)
     case VMEXIT_EXCEPTION ... VMEXIT_EXCEPTION_LAST:
         return svm_exception(v, vmcb, code - VMEXIT_EXCEPTION);
     case VMEXIT_CR0_READ ... VMEXIT_CR15_WRITE:
+    case VMEXIT_CR0_SELECTIVE: return v->shadow ? svm_shadow_insn(v, vmcb) : svm_cr_exit(v, vmcb);
     case VMEXIT_INVLPG: return svm_shadow_insn(v, vmcb);
     case VMEXIT_DR0_READ ... VMEXIT_DR3_READ:
     case VMEXIT_DR0_WRITE ... VMEXIT_DR3_WRITE:
@@ -296,7 +297,8 @@ static unsigned svm_rare_exit(struct vcpu *v, struct vmcb *vmcb, u32 code)
     case VMEXIT_INVLPGA:
     case VMEXIT_VMRUN:
     case VMEXIT_VMLOAD ... VMEXIT_SKINIT: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_VIRT, 0);
-    case VMEXIT_SHUTDOWN: return CB_EXIT_SHUTDOWN;
+    case VMEXIT_SHUTDOWN: /* perhaps of a machine check while the guest's CR4.MCE was clear */
+        return mce_pending() ? vcpu_machine_check(v) : CB_EXIT_SHUTDOWN;
     case VMEXIT_INVALID:
         svm_inject_again(v);
         return svm_invalid(v, vmcb);
@@ -315,7 +317,7 @@ static unsigned svm_vmmcall(struct vcpu *v, const struct vmcb *vmcb)
 static unsigned svm_cpuid(struct vcpu *v, const struct vmcb *vmcb)
 {
     v->insn_len = svm_length(vmcb, vmcb->next_rip, 0);
-    return vcpu_report(v, CB_EXIT_CPUID, v->shadow ? v->shadow->guest.cr4 : vmcb->cr4, v->xcr0);
+    return vcpu_report(v, CB_EXIT_CPUID, v->shadow ? v->shadow->guest.cr4 : svm_cr4(v, vmcb), v->xcr0);
 }
 
 static unsigned svm_exit(struct vcpu *v, struct vmcb *vmcb)
@@ -374,6 +376,7 @@ unsigned svm_run(struct vcpu *v)
 static void svm_finish(struct vcpu *v, struct vmcb *vmcb)
 {
     svm_dr_leave(vmcb);
+    svm_cr_leave(v, vmcb);
     if (v->nmi == VCPU_NMI_IRET && vmcb->rip != v->nmi_rip)
         v->nmi = VCPU_NMI_OPEN;
 }

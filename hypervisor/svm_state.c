@@ -123,16 +123,16 @@ static void system_put(struct vmcb *vmcb, const struct cb_state *in)
     vmcb->clean &= ~(VMCB_CLEAN_CR | VMCB_CLEAN_NESTED);
 }
 
-static void control_registers_get(const struct vmcb *vmcb, struct cb_state *out)
+static void control_registers_get(const struct vcpu *v, const struct vmcb *vmcb, struct cb_state *out)
 {
-    out->cr0 = vmcb->cr0;
+    out->cr0 = svm_cr0(v, vmcb);
     out->cr2 = vmcb->cr2;
     out->cr3 = vmcb->cr3;
-    out->cr4 = vmcb->cr4;
+    out->cr4 = svm_cr4(v, vmcb);
     out->cr8 = vmcb->vintr & 0xf;
 }
 
-static void control_registers_put(struct vmcb *vmcb, const struct cb_state *in)
+static void control_registers_put(struct vcpu *v, struct vmcb *vmcb, const struct cb_state *in)
 {
     vmcb->cr0 = IN(cr0);
     vmcb->cr2 = IN(cr2);
@@ -140,12 +140,13 @@ static void control_registers_put(struct vmcb *vmcb, const struct cb_state *in)
     vmcb->cr4 = IN(cr4);
     vmcb->vintr = (vmcb->vintr & ~VMCB_VINTR_TPR) | (IN(cr8) & 0xf);
     vmcb->clean &= ~(VMCB_CLEAN_CR | VMCB_CLEAN_CR2 | VMCB_CLEAN_VINTR);
+    svm_cr_put(v, vmcb);
 }
 
-static void rest_get(const struct vmcb *vmcb, u32 groups, struct cb_state *out)
+static void rest_get(const struct vcpu *v, const struct vmcb *vmcb, u32 groups, struct cb_state *out)
 {
     if (groups & CB_GROUP_CR)
-        control_registers_get(vmcb, out);
+        control_registers_get(v, vmcb, out);
     if (groups & CB_GROUP_DR) {
         out->dr6 = vmcb->dr6;
         out->dr7 = vmcb->dr7;
@@ -185,7 +186,7 @@ void svm_get(const struct vcpu *v, u32 groups, struct cb_state *out)
     if (groups & CB_GROUP_RFLAGS)
         out->rflags = vmcb->rflags;
     if (groups & GROUPS_REST) {
-        rest_get(vmcb, groups, out);
+        rest_get(v, vmcb, groups, out);
         if (v->shadow)
             shadow_get(v->shadow, groups, out);
     }
@@ -216,14 +217,17 @@ static void segments_put(struct vmcb *vmcb, u32 groups, const struct cb_state *i
     }
 }
 
-/* What follows from other state: EFER.LMA from LME and paging, the privilege level from the mode. APM 2, 15.5.1. */
-static void derived_put(struct vmcb *vmcb)
+void svm_derive_lma(struct vmcb *vmcb)
 {
     u64 efer = vmcb->efer & ~EFER_LMA;
 
-    if ((efer & EFER_LME) && (vmcb->cr0 & CR0_PG))
-        efer |= EFER_LMA;
-    vmcb->efer = efer;
+    vmcb->efer = efer | ((efer & EFER_LME) && (vmcb->cr0 & CR0_PG) ? EFER_LMA : 0);
+}
+
+/* What follows from other state: EFER.LMA, and the privilege level from the mode. APM 2, 15.5.1. */
+static void derived_put(struct vmcb *vmcb)
+{
+    svm_derive_lma(vmcb);
     if (!(vmcb->cr0 & CR0_PE))
         vmcb->cpl = 0;
     else if (vmcb->rflags & RFLAGS_VM)
@@ -233,12 +237,12 @@ static void derived_put(struct vmcb *vmcb)
     vmcb->clean &= ~(VMCB_CLEAN_CR | VMCB_CLEAN_SEGMENTS);
 }
 
-static void rest_put(const struct vcpu *v, struct vmcb *vmcb, u32 groups, const struct cb_state *in)
+static void rest_put(struct vcpu *v, struct vmcb *vmcb, u32 groups, const struct cb_state *in)
 {
     if (groups & CB_GROUP_RFLAGS)
         vmcb->rflags = (IN(rflags) & RFLAGS_ALL) | RFLAGS_1;
     if (groups & CB_GROUP_CR)
-        control_registers_put(vmcb, in);
+        control_registers_put(v, vmcb, in);
     if (groups & CB_GROUP_DR) {
         vmcb->dr6 = (u32)IN(dr6);
         vmcb->dr7 = (u32)IN(dr7);

@@ -11,6 +11,7 @@
 #include "io.h"
 #include "irq.h"
 #include "log.h"
+#include "mce.h"
 #include "mitigations.h"
 #include "offsets.h"
 #include "thread.h"
@@ -114,9 +115,16 @@ void trap_kernel(struct regs *r)
     trap_interrupt((u32)r->vector);
 }
 
-/* An NMI stops the CPU if another one has panicked; else nobody asked for it, and nothing is touched. */
+/*
+ * An NMI stops the CPU if another one has panicked; else nobody asked for it, and nothing is touched. A machine check comes
+ * to all CPUs on some processors, and concerns one.
+ */
 void trap_ist(struct regs *r)
 {
+    u64 bank;
+
+    if (r->vector == EXCEPTION_MC && mce_take(&bank) == MCE_GO_ON)
+        return;
     if (r->vector != EXCEPTION_NMI)
         kernel_exception(r);
     if (panic_stops())

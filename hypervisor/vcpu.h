@@ -64,6 +64,7 @@ struct vcpu {
     u64 nmi_rip;
     u64 xcr0;                     /* the guest's */
     u64 tsc_offset;               /* guest's TSC = TSC + tsc_offset */
+    u64 cr0_hidden, cr4_hidden;   /* AMD-V: bits in which what the guest sees differs from the VMCB (svm_cr.c) */
     const char *impossible;       /* `ctrl` wants what cannot be had: why. Sends INVALID instead of an entry */
     struct cb_event_page *page;   /* direct map; hostile */
     struct list events;           /* tree_lock: events bound to it */
@@ -122,6 +123,9 @@ static inline unsigned vcpu_report(struct vcpu *v, unsigned class, u64 qual0, u6
  * raised is lost, but for an upcall. Returns the class of the exit (virt.h) from which that follows.
  */
 unsigned vcpu_inject_exception(struct vcpu *v, u32 vector, u32 error);
+
+/* For backends: a machine check has left the guest. Returns the class of the exit that follows from it. */
+unsigned vcpu_machine_check(struct vcpu *v);
 
 /* The current vCPU: sends an exit to its VMM. May not return, and must be all that kernel_exit() has to do. */
 void vcpu_deliver(struct vcpu *v, unsigned class);

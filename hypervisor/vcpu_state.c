@@ -2,6 +2,8 @@
 /* A vCPU's state in messages: the part that does not depend on the vendor. See virt.h for the rest. */
 #include "fpu.h"
 #include "kstring.h"
+#include "log.h"
+#include "mce.h"
 #include "vcpu.h"
 #include "virt.h"
 #include "virt_state.h"
@@ -27,6 +29,19 @@ unsigned vcpu_inject_exception(struct vcpu *v, u32 vector, u32 error)
     v->inject_error = error;
     vcpu_set_special(v);
     return VIRT_EXIT_HANDLED;
+}
+
+unsigned vcpu_machine_check(struct vcpu *v)
+{
+    u64 bank;
+
+    switch (mce_take(&bank)) {
+    case MCE_GO_ON: return VIRT_EXIT_HANDLED;
+    case MCE_CONTEXT:
+        log_printf("corbel: a machine check (%lx) in memory that a guest uses: vCPU number %u", bank, v->number);
+        return vcpu_report(v, CB_EXIT_EXCEPTION, EXCEPTION_MC, 0);
+    default: panic("machine check, status %lx", bank);
+    }
 }
 
 static void inject_get(const struct vcpu *v, struct cb_state *out)

@@ -51,7 +51,7 @@ void virt_probe(void)
         virt_try(&vmx_ops, vmx_probe());
     if (virt == &vmx_ops)
         virt_jumps_write();
-    if (virt && !virt_nested)
+    if (virt)
         shadow_probe();
 }
 

@@ -97,6 +97,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 #define VMCB_INTERCEPT1_NMI (1u << 1)
 #define VMCB_INTERCEPT1_INIT (1u << 3)
 #define VMCB_INTERCEPT1_VINTR (1u << 4)
+#define VMCB_INTERCEPT1_CR0_SELECTIVE (1u << 5) /* writes that change more than TS and MP */
 #define VMCB_INTERCEPT1_RDPMC (1u << 15)
 #define VMCB_INTERCEPT1_CPUID (1u << 18)
 #define VMCB_INTERCEPT1_IRET (1u << 20)
@@ -155,6 +156,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 
 /* exit_code: APM 2, appendix C. */
 #define VMEXIT_CR0_READ 0x00u
+#define VMEXIT_CR0_WRITE 0x10u
 #define VMEXIT_CR15_WRITE 0x1fu
 #define VMEXIT_DR0_READ 0x20u
 #define VMEXIT_DR3_READ 0x23u
@@ -167,6 +169,7 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 #define VMEXIT_NMI 0x61u
 #define VMEXIT_INIT 0x63u
 #define VMEXIT_VINTR 0x64u
+#define VMEXIT_CR0_SELECTIVE 0x65u
 #define VMEXIT_RDPMC 0x6fu
 #define VMEXIT_CPUID 0x72u
 #define VMEXIT_IRET 0x74u

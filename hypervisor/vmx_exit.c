@@ -76,10 +76,8 @@ static unsigned vmx_exception(struct vcpu *v, struct vmx *x)
         __asm__ volatile("int %0" : : "i"(EXCEPTION_NMI)); /* whose IRET lets the next one in */
         return VIRT_EXIT_HANDLED;
     }
-    if (vector == EXCEPTION_MC) {
-        __asm__ volatile("int %0" : : "i"(EXCEPTION_MC)); /* the host's handler looks at the banks */
-        return VIRT_EXIT_HANDLED;
-    }
+    if (vector == EXCEPTION_MC)
+        return vcpu_machine_check(v);
     if ((event & INJECT_TYPE) >= VMCS_EVENT_PRIVILEGED_SOFT)
         v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
     vmx_requeue(v);

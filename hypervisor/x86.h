@@ -29,6 +29,8 @@
 #define CR4_OSXSAVE (1ull << 18)
 #define CR4_SMEP (1ull << 20)
 #define CR4_SMAP (1ull << 21)
+#define CR4_PKE (1ull << 22)
+#define CR4_CET (1ull << 23)
 
 #define RFLAGS_1 0x2ull /* always set */
 #define RFLAGS_TF (1ull << 8)
