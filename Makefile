@@ -196,6 +196,7 @@ GUEST_calltest := \
 	tests/guest/calltest/objects.c \
 	tests/guest/calltest/probe.S \
 	tests/guest/calltest/remote.c \
+	tests/guest/calltest/storm.c \
 	tests/guest/calltest/time.c \
 	tests/guest/calltest/vcpu.c \
 	tests/guest/calltest/ways.c \
@@ -249,6 +250,7 @@ UNIT_TESTS := \
 	config \
 	console_ring \
 	cpuid \
+	ctx \
 	devtree \
 	elf \
 	flaws \
@@ -279,6 +281,8 @@ UNIT_CORE := \
 
 UNIT_account := tests/unit/test_account.c $(UNIT_CORE)
 UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hypervisor/multiboot.c
+UNIT_ctx := tests/unit/test_ctx.c tests/unit/ctx_world.c hypervisor/ctx.c hypervisor/remote.c hypervisor/sched.c \
+	hypervisor/timerq.c
 UNIT_flaws := tests/unit/test_flaws.c hypervisor/flaws.c
 UNIT_mce := tests/unit/test_mce.c hypervisor/mce.c tests/unit/features_fake.c
 UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hypervisor/memory.c hypervisor/domain.c \
@@ -325,8 +329,10 @@ UNIT_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 # Models of what interleavings decide, tests/model/NAME.pml, searched by spin. MODEL_NAME_WRONG: macros that each leave out a
 # rule, so that something must go wrong.
 MODELS := \
+	post \
 	settle \
 
+MODEL_post_WRONG := AFTER IDLE LATE QUIET
 MODEL_settle_WRONG := BEGUN KEPT SPLIT
 
 # What reads the hypervisor's structures in a dump of a machine's memory.

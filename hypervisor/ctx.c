@@ -9,6 +9,7 @@
 #include "sched.h"
 #include "thread.h"
 #include "vcpu.h"
+#include "x86.h"
 
 #define SYSCALL_LENGTH 2u
 
@@ -39,9 +40,12 @@ void ctx_free(struct ctx *c)
     account_object_free(&c->obj);
 }
 
+/* What dies waits for a grace period, whose interrupt the news can share. */
+#define OPS_NO_KICK (CTX_OP_PORTAL_GONE | CTX_OP_UNSCHED)
+
 /*
  * The hazard is set before the lock is dropped: whatever was posted before a grace period began is carried out
- * before the home CPU passes it.
+ * before the home CPU passes it. The model of posts is tests/model/post.pml.
  */
 void ctx_post(struct ctx *c, u32 ops)
 {
@@ -57,7 +61,7 @@ void ctx_post(struct ctx *c, u32 ops)
         atomic_fetch_or(&home->hazards, HAZARD_POSTS);
     }
     lock_drop(&home->post_lock);
-    if (!before && home->id != cpu.id)
+    if ((ops & ~OPS_NO_KICK) && !(before & ~OPS_NO_KICK) && home->id != cpu.id)
         cpu_kick(home->id);
 }
 
@@ -75,6 +79,23 @@ static void ctx_lose_sched(struct ctx *c)
         return;
     sched_dequeue(c->sched);
     c->sched = NULL;
+}
+
+bool ctx_heeds_recall(const struct ctx *c)
+{
+    u32 standing = __atomic_load_n(&c->standing, __ATOMIC_RELAXED);
+
+    if (ctx_is_vcpu(c))
+        return !vcpu_is_recalled(c);
+    if (standing >> 8 & CTX_FLAG_EXIT)
+        return false;
+    switch ((enum ctx_state)(standing & 0xff)) {
+    case CTX_CALLING:
+    case CTX_HELPING:
+    case CTX_REMOTE:
+    case CTX_WAITING: return true;
+    default: return false;
+    }
 }
 
 static void ctx_recall(struct ctx *c)
@@ -126,41 +147,69 @@ static void ctx_run_post(struct ctx *c, u32 ops)
         ctx_recall(c);
 }
 
-/*
- * Takes what is to be done for `c`; CTX_OP_WORKING keeps it from being queued meanwhile. Nothing: it is quiet from
- * now on.
- */
+/* Takes what is to be done for `c`; CTX_OP_WORKING keeps it from being queued meanwhile. */
 static u32 ctx_take_ops(struct ctx *c)
 {
     u32 ops;
 
     lock_take(&cpu.post_lock);
-    ops = atomic_load_explicit(&c->post_ops, memory_order_relaxed) & ~CTX_OP_WORKING;
-    atomic_store_explicit(&c->post_ops, ops ? CTX_OP_WORKING : 0, memory_order_release);
+    ops = atomic_load_explicit(&c->post_ops, memory_order_relaxed);
+    atomic_store_explicit(&c->post_ops, CTX_OP_WORKING, memory_order_relaxed);
     lock_drop(&cpu.post_lock);
     return ops;
 }
 
-static struct ctx *ctx_take_post(void)
+/* That has been done. What has come meanwhile is for the next round; nothing: `c` is quiet from now on, and may be freed. */
+static void ctx_put_ops(struct ctx *c)
 {
-    struct ctx *c;
+    u32 ops;
 
     lock_take(&cpu.post_lock);
-    c = cpu.posts;
-    if (c)
-        cpu.posts = c->post_next;
+    ops = atomic_load_explicit(&c->post_ops, memory_order_relaxed) & ~CTX_OP_WORKING;
+    if (ops) {
+        c->post_next = cpu.posts;
+        cpu.posts = c;
+        cpu_hazard(HAZARD_POSTS);
+    }
+    atomic_store_explicit(&c->post_ops, ops, memory_order_release);
     lock_drop(&cpu.post_lock);
-    return c;
+}
+
+static struct ctx *ctx_take_posts(void)
+{
+    struct ctx *first;
+
+    lock_take(&cpu.post_lock);
+    first = cpu.posts;
+    cpu.posts = NULL;
+    lock_drop(&cpu.post_lock);
+    return first;
+}
+
+/* The time goes to whom it is done for, not to what happened to run. */
+static u64 ctx_bill(struct ctx *c, u64 since)
+{
+    u64 now = rdtsc();
+
+    if (c->sched)
+        sched_bill(c->sched, now - since, now);
+    return now;
 }
 
 void ctx_run_posts(void)
 {
-    struct ctx *c;
-    u32 ops;
+    struct ctx *next = ctx_take_posts();
+    u64 since = rdtsc();
 
-    while ((c = ctx_take_post()) != NULL) {
-        while ((ops = ctx_take_ops(c)) != 0)
-            ctx_run_post(c, ops);
+    while (next) {
+        struct ctx *c = next;
+
+        next = c->post_next; /* another one when it has been put back */
+        ctx_run_post(c, ctx_take_ops(c));
+        since = ctx_bill(c, since);
+        ctx_put_ops(c);
+        if (next)
+            interrupts_take();
     }
 }
 

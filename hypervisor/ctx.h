@@ -134,10 +134,16 @@ static inline struct ctx *ctx_callee(const struct ctx *c)
 bool ctx_init(struct ctx *c, struct domain *d, u32 cpu, u8 flags) MUST_CHECK;
 void ctx_free(struct ctx *c);
 
-/* Hands work to the context's home CPU, with an inter-processor interrupt if it is another one; safe anywhere. */
+/*
+ * Hands work to the context's home CPU, with an inter-processor interrupt if it is another one; safe anywhere. Who posts
+ * makes sure that it has an effect: that nobody can post more often than the context runs.
+ */
 void ctx_post(struct ctx *c, u32 ops);
 
-/* Home CPU: carries out what has been posted to this CPU's contexts. */
+/*
+ * Home CPU: carries out what has been posted to this CPU's contexts up to now. Interrupts are open for a moment after
+ * each context.
+ */
 void ctx_run_posts(void);
 
 /*
@@ -146,9 +152,12 @@ void ctx_run_posts(void);
  */
 static inline bool ctx_is_quiet(const struct ctx *c)
 {
-    /* Pairs with the release in ctx_run_posts(): the home CPU has finished with it. */
+    /* Pairs with the release in ctx_put_ops(): the home CPU has finished with it. */
     return atomic_load_explicit(&c->post_ops, memory_order_acquire) == 0;
 }
+
+/* Any CPU: would a recall do anything to it now? */
+bool ctx_heeds_recall(const struct ctx *c);
 
 /*
  * Results of a call handler besides a status. AGAIN: make the same call again, once the kernel has been left; the caller is

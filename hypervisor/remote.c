@@ -19,6 +19,8 @@
  * - A recalls c while B copies its message: h begins all the same, without a caller, as if the recall had come just
  *   afterwards; the message is c's own memory in any case.
  * - A post comes late, when c is in its next call already: remote_finish() goes by the state, which is not final then.
+ * - A queues, breaks off and queues again as fast as it can: it interrupts B only if `called` is clear, which B's
+ *   scheduler does, under the lock, when it has found the queue empty.
  * - A queues while the handler or portal dies: `open` is cleared, and the portal marked as dying, before the lock is
  *   taken to break off what is queued. A looks at both under the lock: either it sees that, or what it has queued is
  *   broken off.
@@ -63,21 +65,25 @@ static struct ctx *first_caller(const struct remote_server *server)
 
 /* ---- The caller's CPU ---- */
 
-/* Highest priority first. post_lock held. */
-static void enqueue(struct ctx *c, struct portal *p, struct thread *t, u32 priority)
+/* Highest priority first. True: the handler's CPU is to be told. post_lock held. */
+static bool enqueue(struct ctx *c, struct portal *p, struct thread *t, u32 priority)
 {
+    bool tell = !t->remote.called;
+
+    t->remote.called = true;
     c->remote.handler = t;
     c->remote.portal = p;
     c->remote.state = REMOTE_QUEUED;
     list_append(&p->callers, &c->remote.node);
     timerq_insert(&t->remote.callers, &c->remote.place, CB_PRIORITIES - priority);
+    return tell;
 }
 
 status_t remote_call(struct ctx *c, struct portal *p)
 {
     struct cpu *home = cpu_of(p->cpu);
     struct thread *t = portal_handler(p);
-    bool open;
+    bool open, tell = false;
 
     if (!t)
         return FAULT(ABORTED, 0);
@@ -85,7 +91,7 @@ status_t remote_call(struct ctx *c, struct portal *p)
     lock_take(&home->post_lock);
     open = t->remote.open && !is_dying(&p->obj);
     if (open)
-        enqueue(c, p, t, cpu.sched ? cpu.sched->priority : 0);
+        tell = enqueue(c, p, t, cpu.sched ? cpu.sched->priority : 0);
     lock_drop(&home->post_lock);
     if (!open && (is_dying(&p->obj) || is_dying(&t->ctx.obj) || ctx_has_stopped(&t->ctx)))
         return FAULT(ABORTED, 0);
@@ -94,7 +100,8 @@ status_t remote_call(struct ctx *c, struct portal *p)
     if (!ctx_is_vcpu(c))
         thread_of(c)->calls++;
     ctx_block(c, CTX_REMOTE);
-    ctx_post(&t->ctx, CTX_OP_CALLED);
+    if (tell)
+        ctx_post(&t->ctx, CTX_OP_CALLED);
     return CALL_BLOCKED;
 }
 
@@ -153,7 +160,9 @@ static struct ctx *take_caller(struct ctx *h)
         (void)!kernel_preempt();
         lock_take(&cpu.post_lock);
     }
-    if (c) {
+    if (!c) {
+        server->called = false;
+    } else {
         timerq_remove(&server->callers, &c->remote.place);
         c->remote.state = REMOTE_SERVED;
         __atomic_store_n(&server->serving, c, __ATOMIC_RELAXED);
@@ -163,13 +172,21 @@ static struct ctx *take_caller(struct ctx *h)
     return c;
 }
 
+/* `h` has a caller of its own CPU: does somebody wait behind that? If not, it is to be told of the next one. */
+static bool has_callers(struct remote_server *server)
+{
+    lock_take(&cpu.post_lock);
+    server->called = server->callers.first != NULL;
+    lock_drop(&cpu.post_lock);
+    return server->called;
+}
+
 bool remote_next(struct ctx *h)
 {
     struct ctx *c;
 
-    /* Looked at without the lock: who queues meanwhile posts afterwards. */
     if (h->caller)
-        return __atomic_load_n(&thread_of(h)->remote.callers.first, __ATOMIC_RELAXED) != NULL;
+        return has_callers(&thread_of(h)->remote);
     if (h->state != CTX_IDLE)
         return true;
     c = take_caller(h);

@@ -37,6 +37,7 @@ struct remote {
 struct remote_server {
     struct timerq callers; /* in state QUEUED, the highest priority first; then who came first */
     struct ctx *serving;   /* in state SERVED; NULL: none (any more) */
+    bool called;           /* its CPU knows: it looks at `callers` once more before the handler's scheduling context rests */
     bool open;             /* takes calls: it has a scheduling context, and neither has come to its end */
 };
 

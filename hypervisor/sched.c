@@ -27,6 +27,12 @@ static void sched_charge(u64 now)
     cpu.sched_since = now;
 }
 
+void sched_bill(struct sched *s, u64 ticks, u64 now)
+{
+    budget_use(s, ticks);
+    cpu.sched_since = MIN(cpu.sched_since + ticks, now); /* what runs does not pay for it */
+}
+
 /* `s` is in the run queue now: does that matter to what runs? */
 static inline void sched_queued(const struct sched *s)
 {

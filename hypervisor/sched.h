@@ -48,6 +48,9 @@ struct runqueue {
 void sched_enqueue(struct sched *s);
 void sched_dequeue(struct sched *s);
 
+/* Home CPU: the kernel has worked for it up to `now`, for so long, and not for what runs. */
+void sched_bill(struct sched *s, u64 ticks, u64 now);
+
 /*
  * cpu->sched leaves the CPU, and waits in `helpers` of the context that it ran. Where it is plain what is next, that
  * is cpu->sched and cpu->current at once (the caller has set cpu->current to NULL).

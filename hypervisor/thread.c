@@ -157,7 +157,8 @@ status_t recall(struct regs *r)
         return status;
     if (CALL_FLAGS(r))
         return FAULT(BAD_PARAM, 0);
-    ctx_post(c, CTX_OP_RECALL);
+    if (ctx_heeds_recall(c))
+        ctx_post(c, CTX_OP_RECALL);
     return CB_OK;
 }
 

@@ -80,6 +80,12 @@ static inline struct vcpu *vcpu_of(struct ctx *c)
     return CONTAINER_OF(c, struct vcpu, ctx);
 }
 
+/* Any CPU: is a RECALL to be sent, of which nobody can have heard yet? */
+static inline bool vcpu_is_recalled(const struct ctx *c)
+{
+    return __atomic_load_n(&((const struct vcpu *)(const void *)c)->recalled, __ATOMIC_SEQ_CST);
+}
+
 static inline bool vcpu_is_special(const struct vcpu *v)
 {
     return atomic_load_explicit(&v->hazards, memory_order_relaxed) & VCPU_HAZARD_STATE;

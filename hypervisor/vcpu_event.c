@@ -123,7 +123,7 @@ void vcpu_wake(struct vcpu *v)
 
 void vcpu_recall(struct vcpu *v)
 {
-    v->recalled = true;
+    __atomic_store_n(&v->recalled, true, __ATOMIC_SEQ_CST);
     vcpu_set_special(v);
     if (v->ctx.state == CTX_WAITING)
         vcpu_resume(v, true);

@@ -96,7 +96,7 @@ static bool vcpu_do_first(struct vcpu *v)
     if (!v->started) {
         vcpu_deliver_unasked(v, CB_EXIT_START);
     } else if (v->recalled) {
-        v->recalled = false;
+        __atomic_store_n(&v->recalled, false, __ATOMIC_SEQ_CST);
         vcpu_deliver_unasked(v, CB_EXIT_RECALL);
     } else if (v->impossible) {
         vcpu_refuse(v);

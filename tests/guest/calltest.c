@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define SCRATCH 160u
-#define THREADS 16u
+#define THREADS 64u
 #define SPACE_PAGES 2048u
 
 uint32_t test_frame;

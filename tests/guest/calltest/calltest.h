@@ -24,7 +24,8 @@
 #define REMOTE_TESTS(X)                                                              \
     X(remote_bind) X(remote_priority) X(remote_sched) X(remote_portal)               \
     X(remote_fault) X(remote_domain) X(remote_circle) X(remote_turns)                \
-    X(remote_donation) X(remote_helping) X(remote_vcpu) X(remote_vcpu_recall)
+    X(remote_donation) X(remote_helping) X(remote_vcpu) X(remote_vcpu_recall)          \
+    X(storm_recall)
 #define TESTS(X)                                                                     \
     X(null) X(unknown_calls) X(guest_calls) X(undefined_flags) X(reply_refused)      \
     X(event_bits) X(event_poll) X(event_timeout) X(event_rights) X(event_badges)     \

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Contexts on one CPU, and another CPU that only gets posts: ctx.c, remote.c and sched.c as they are, the rest made up.
+ */
+#ifndef CTX_WORLD_H
+#define CTX_WORLD_H
+
+#include "cpu.h"
+#include "ctx.h"
+#include "portal.h"
+#include "thread.h"
+
+#define CALLERS 1000u
+
+extern struct thread handler;           /* with a scheduling context of its own, bound and parked */
+extern struct sched handler_sched;
+extern struct portal portals[2];        /* its */
+extern struct thread callers[CALLERS];  /* each with a scheduling context */
+extern struct sched scheds[CALLERS];
+extern struct cpu other;                /* CPU 1 */
+
+extern unsigned kicks;                  /* interrupts sent to it */
+extern unsigned interrupts;             /* how often interrupts were taken */
+extern void (*at_interrupt)(void);      /* what happens then; NULL: nothing */
+
+void world_init(void);
+
+/* The way out of the kernel, without what does not concern contexts. */
+void world_exit(void);
+
+/* callers[i] calls through portals[which]. */
+void world_call_remotely(unsigned i, unsigned which);
+
+unsigned queue_length(void); /* of the run queue */
+
+#endif

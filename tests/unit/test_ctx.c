@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Posted work, and calls between CPUs, on the host. */
+#include "ctx_world.h"
+
+#include <criterion/criterion.h>
+
+#include "vcpu.h"
+
+TestSuite(ctx, .init = world_init);
+
+/* ---- Posts ---- */
+
+static void post_again(void)
+{
+    cr_assert_lt(interrupts, 100, "the queue is worked off until it is empty, which it never is");
+    for (unsigned i = 0; i < 4; i++)
+        ctx_post(&callers[i].ctx, CTX_OP_RECALL);
+}
+
+/* A storm of posts costs one round at a time, with interrupts taken in it. */
+Test(ctx, who_posts_meanwhile_waits_for_the_next_round)
+{
+    for (unsigned i = 0; i < 4; i++)
+        ctx_post(&callers[i].ctx, CTX_OP_RECALL);
+    at_interrupt = post_again;
+    ctx_run_posts();
+    cr_assert_eq(interrupts, 3);
+    cr_assert(cpu_hazards() & HAZARD_POSTS);
+    at_interrupt = NULL;
+    ctx_run_posts();
+    for (unsigned i = 0; i < 4; i++)
+        cr_assert(ctx_is_quiet(&callers[i].ctx));
+    cr_assert_null(cpu.posts);
+}
+
+static void post_start(void)
+{
+    ctx_post(&callers[1].ctx, CTX_OP_START);
+    at_interrupt = NULL;
+}
+
+Test(ctx, what_is_posted_during_the_work_is_not_lost)
+{
+    callers[1].ctx.state = CTX_NEW;
+    ctx_post(&callers[1].ctx, CTX_OP_RECALL); /* the last in the queue is the first to be worked for */
+    ctx_post(&callers[0].ctx, CTX_OP_RECALL);
+    at_interrupt = post_start;
+    world_exit();
+    cr_assert_eq(callers[1].ctx.state, CTX_READY);
+    cr_assert(ctx_is_quiet(&callers[1].ctx));
+}
+
+Test(ctx, one_interrupt_for_many_posts)
+{
+    callers[0].ctx.cpu = callers[1].ctx.cpu = 1;
+    for (unsigned i = 0; i < 10; i++)
+        ctx_post(&callers[0].ctx, CTX_OP_RECALL);
+    cr_assert_eq(kicks, 1);
+    ctx_post(&callers[0].ctx, CTX_OP_WAKE);
+    cr_assert_eq(kicks, 1);
+    ctx_post(&callers[1].ctx, CTX_OP_PORTAL_GONE | CTX_OP_UNSCHED); /* a grace period follows */
+    cr_assert_eq(kicks, 1);
+    ctx_post(&callers[1].ctx, CTX_OP_KILL);
+    cr_assert_eq(kicks, 2);
+}
+
+/* Nobody who runs pays for what is done for others. */
+Test(ctx, posted_work_is_billed_to_its_context)
+{
+    sched_enqueue(&scheds[0]);
+    sched_pick();
+    for (unsigned i = 1; i < 101; i++)
+        ctx_post(&callers[i].ctx, CTX_OP_RECALL);
+    ctx_run_posts();
+    cr_assert_geq(scheds[1].consumed, 1);
+    cr_assert_geq(scheds[100].consumed, 1);
+    sched_yield();
+    cr_assert_lt(scheds[0].consumed, 50);
+}
+
+/* A recall is posted only to who is blocked where a recall reaches. */
+Test(ctx, recalls_without_effect)
+{
+    static struct vcpu v = { .ctx.flags = CTX_FLAG_VCPU };
+    struct ctx *c = &callers[0].ctx;
+
+    for (enum ctx_state s = CTX_NEW; s <= CTX_STOPPED; s++) {
+        bool blocked = s == CTX_CALLING || s == CTX_HELPING || s == CTX_REMOTE || s == CTX_WAITING;
+
+        c->state = (u8)s;
+        c->flags = 0;
+        cr_assert_eq(ctx_heeds_recall(c), blocked, "state %u", s);
+        c->flags = CTX_FLAG_EXIT;
+        cr_assert_not(ctx_heeds_recall(c), "state %u, in an exception", s);
+    }
+    cr_assert(ctx_heeds_recall(&v.ctx));
+    v.recalled = true;
+    cr_assert_not(ctx_heeds_recall(&v.ctx));
+}
+
+/* ---- Calls between CPUs: to the handler's CPU they look the same when the caller's is that one, too ---- */
+
+Test(ctx, a_remote_call)
+{
+    callers[0].ctx.regs.rsi = 7;
+    world_call_remotely(0, 0);
+    world_exit();
+    cr_assert_eq(cpu.current, &handler.ctx);
+    cr_assert_eq(handler.ctx.regs.rsi, 7);
+    handler.ctx.state = CTX_IDLE; /* ipc_reply() */
+    cpu.current = NULL;
+    remote_reply(&handler.ctx, &(struct regs){ .rsi = 8 });
+    world_exit();
+    cr_assert_eq(callers[0].ctx.state, CTX_READY);
+    cr_assert_eq(callers[0].ctx.regs.rsi, 8);
+    cr_assert_eq(callers[0].ctx.regs.rax, CB_OK);
+    cr_assert_eq(handler_sched.state, SCHED_PARKED);
+}
+
+/* To call and break off, again and again, interrupts the handler's CPU once, until its scheduler has looked. */
+Test(ctx, calls_that_are_broken_off_at_once)
+{
+    handler.ctx.cpu = portals[0].cpu = 1;
+    for (unsigned n = 0; n < 100; n++) {
+        world_call_remotely(0, 0);
+        cr_assert(remote_leave(&callers[0].ctx));
+        callers[0].ctx.state = CTX_READY;
+        other.posts = NULL; /* it has seen the post; a scheduling context of higher priority runs */
+        handler.ctx.post_ops = 0;
+    }
+    cr_assert_eq(kicks, 1);
+}
+
+Test(ctx, after_a_rest_the_handler_is_told_again)
+{
+    for (unsigned n = 0; n < 3; n++) {
+        world_call_remotely(n, 0);
+        cr_assert(remote_leave(&callers[n].ctx));
+        callers[n].ctx.state = CTX_READY;
+        world_exit();
+        cr_assert_eq(handler_sched.state, SCHED_PARKED);
+        cr_assert_not(handler.remote.called);
+    }
+    world_call_remotely(4, 0);
+    world_exit();
+    cr_assert_eq(handler.remote.serving, &callers[4].ctx);
+}
+
+Test(ctx, only_calls_through_the_dying_portal_are_broken_off)
+{
+    for (unsigned i = 0; i < 8; i++)
+        world_call_remotely(i, i % 2);
+    portals[1].obj.dying = true;
+    cr_assert(remote_close_portal(&portals[1]));
+    at_interrupt = NULL;
+    ctx_run_posts();
+    for (unsigned i = 0; i < 8; i++) {
+        cr_assert_eq(callers[i].ctx.state, i % 2 ? CTX_READY : CTX_REMOTE, "caller %u", i);
+        cr_assert_eq(callers[i].ctx.remote.state, i % 2 ? REMOTE_LOST : REMOTE_QUEUED);
+        if (i % 2)
+            cr_assert_eq(callers[i].ctx.regs.rax, FAULT(ABORTED, 0));
+    }
+}
+
+/* Those that are dying are unlinked, and neither served nor answered. */
+Test(ctx, dying_callers_are_not_served)
+{
+    world_call_remotely(0, 0);
+    world_call_remotely(1, 0);
+    callers[0].ctx.obj.dying = true;
+    world_exit();
+    cr_assert_eq(handler.remote.serving, &callers[1].ctx);
+    cr_assert_eq(callers[0].ctx.remote.state, REMOTE_LOST);
+    callers[1].ctx.obj.dying = true;
+    handler.ctx.state = CTX_IDLE;
+    cpu.current = NULL;
+    remote_reply(&handler.ctx, &(struct regs){ .rsi = 9 });
+    cr_assert_neq(callers[1].ctx.regs.rsi, 9);
+    cr_assert_eq(callers[1].ctx.remote.state, REMOTE_LOST);
+    cr_assert(ctx_is_quiet(&callers[1].ctx));
+    cr_assert_null(handler.remote.serving);
+}
+
+/* A handler whose caller is broken off goes on, on its own scheduling context. */
+Test(ctx, a_handler_that_loses_its_caller_goes_on)
+{
+    struct ctx *c = &callers[0].ctx;
+
+    c->state = CTX_CALLING;
+    c->callee = &handler.ctx;
+    handler.ctx.caller = c;
+    handler.ctx.state = CTX_WAITING; /* blocked, and both scheduling contexts parked on it */
+    scheds[0].state = SCHED_PARKED;
+    list_append(&handler.ctx.helpers, &scheds[0].node);
+    list_append(&handler.ctx.helpers, &handler_sched.node);
+    handler.ctx.state = CTX_READY;
+    ctx_abort(c);
+    cr_assert_eq(c->state, CTX_READY);
+    cr_assert_eq(c->regs.rax, FAULT(ABORTED, 0));
+    cr_assert_null(handler.ctx.caller);
+    sched_dequeue(&scheds[0]);
+    world_exit();
+    cr_assert_eq(cpu.current, &handler.ctx);
+    cr_assert_eq(cpu.sched, &handler_sched);
+}
