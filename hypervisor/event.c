@@ -248,7 +248,7 @@ CALL_LOCKED(event_create)
 
 static status_t event_bind_locked(struct regs *r)
 {
-    struct ctx *nobody = NULL;
+    struct ctx *receiver;
     struct event *e;
     struct vcpu *v;
     u64 word;
@@ -267,11 +267,13 @@ static status_t event_bind_locked(struct regs *r)
         return FAULT(DYING, e->obj.dying ? 0 : 1);
     if (r->rdx == CB_PORT_TIMER || r->rdx >= CB_PORTS)
         return FAULT(BAD_PARAM, 2);
-    if (atomic_load(&e->receiver))
+    receiver = atomic_load(&e->receiver);
+    if (receiver && (!ctx_is_vcpu(receiver) || e->port != r->rdx)) /* who signals reads both */
         return FAULT(BUSY, 0);
     e->port = (u32)r->rdx;
-    if (!atomic_compare_exchange_strong(&e->receiver, &nobody, &v->ctx))
+    if (!atomic_compare_exchange_strong(&e->receiver, &receiver, &v->ctx))
         return FAULT(BUSY, 0);
+    list_remove(&e->vcpu_node);
     list_append(&v->events, &e->vcpu_node);
     if (atomic_exchange(&e->pending, 0)) /* what was signalled before is not lost */
         vcpu_signal(v, e->port);

@@ -293,7 +293,7 @@ static void refuse_vcpu(void)
 
 void test_vcpu_create(void)
 {
-    uint32_t guest = scratch(), vcpu = scratch(), cpu = CPU_MAIN;
+    uint32_t guest = scratch(), vcpu = scratch(), second = scratch(), cpu = CPU_MAIN;
 
     if (!(task_info()->features & (CB_FEATURE_SVM | CB_FEATURE_VMX))) {
         refuse_vcpu();
@@ -318,6 +318,14 @@ void test_vcpu_create(void)
     CHECK_STATUS(cb_event_bind(event, vcpu, 4096), STATUS(BAD_PARAM, 2));
     CHECK_OK(cb_event_bind(event, vcpu, 4095));
     CHECK_STATUS(cb_event_bind(event, vcpu, 1), STATUS(BUSY, 0));
+    CHECK_OK(cb_event_bind(event, vcpu, 4095));
+
+    /* It moves to another vCPU, and outlives the one that it was bound to. */
+    CHECK_OK(cb_vcpu_create(ACCOUNT, second, guest, cpu, 1, 0x200000));
+    CHECK_STATUS(cb_event_bind(event, second, 1), STATUS(BUSY, 0));
+    CHECK_OK(cb_event_bind(event, second, 4095));
+    CHECK_OK(cb_destroy(vcpu));
+    CHECK_STATUS(cb_event_bind(event, second, 1), STATUS(BUSY, 0));
     uint64_t bits;
 
     CHECK_STATUS(cb_wait(event, CB_WAIT_POLL, 0, &bits), STATUS(BUSY, 0));
