@@ -169,6 +169,7 @@ VMM_SRC := \
 	vmm/main.c \
 	vmm/memory.c \
 	vmm/msr.c \
+	vmm/ports.c \
 	vmm/vcpu.c \
 	vmm/virtio.c \
 	vmm/virtqueue.c \

@@ -36,7 +36,7 @@ static void create_link(struct devtree_link *node, const struct grant_link *link
         .address = next_address,
         .size = link->size,
     };
-    must(cb_event_bind(link->event, vcpu_sel(0), node->port), "bind the event of a link");
+    ports_connect(link->event, node->port, "bind the event of a link");
     if (link->size == 0)
         return;
     memory_map_shared(link->memory, node->address, link->size);

@@ -59,14 +59,14 @@ static uint32_t connect_in(void)
     return sel;
 }
 
-/* An event from the device thread to a port of vCPU 0; our selector for it. */
+/* An event from the device thread to a port; our selector for it. */
 static uint32_t connect_out(uint32_t *port)
 {
     uint32_t event = must_sel();
 
     *port = machine.next_port++;
     must(cb_event_create(CB_TASK_SEL_ACCOUNT, event), "create a device's event");
-    must(cb_event_bind(event, vcpu_sel(0), *port), "bind a device's event");
+    ports_connect(event, *port, "bind a device's event");
     return event;
 }
 

@@ -15,7 +15,7 @@
  *   Everything else is empty: an access ends the guest.
  *
  * The guest's selectors: corbel/guest.h; devices' events from CB_GUEST_SEL_DEVICES on, the console's first; grants
- * from CB_GUEST_SEL_GRANTS on; its mappings in the last 1024. Ports on vCPU 0: those of corbel/guest.h, the console's,
+ * from CB_GUEST_SEL_GRANTS on; its mappings in the last 1024. Ports: those of corbel/guest.h, the console's,
  * then the devices'; those of links from CB_PORT_GRANTS on.
  */
 #ifndef VMM_MACHINE_H
@@ -65,6 +65,11 @@ struct devtree_grants;
 
 /* In grants.c: gives the guest what the manifest grants it, beside devices. */
 void grants_create(struct devtree_grants *grants);
+
+/* In ports.c: `event` signals `port`, on vCPU 0 until it is routed to another one. */
+void ports_connect(uint32_t event, uint32_t port, const char *what);
+/* Any vCPU's handler. False: there is no such port, or what signals it has gone. */
+bool ports_route(uint64_t port, uint32_t vcpu);
 
 /* In config.c: reads the manifest's node. */
 void config_read(struct machine *into, const struct cb_task_info *info);

@@ -17,7 +17,7 @@
  *   CLOCK    eax: TSC frequency in kHz; ebx, ecx: low and high half of the wall-clock time in ns since
  *            1970-01-01 UTC when the TSC was zero
  *   CONSOLE  eax: page number of the console ring page; ebx: selector of the event that tells its server
- *            of output; ecx: port signalled upon input and upon room (bound to vCPU 0)
+ *            of output; ecx: port signalled upon input and upon room (on vCPU 0 at first)
  */
 #define CB_CPUID_BASE 0x40000000u
 #define CB_CPUID_FEATURES 0x40000001u
@@ -50,7 +50,10 @@
 /*
  * The machine portal: a call with word 0 = operation. Word 0 of the reply is 0 or a CB_MACHINE_ERROR.
  *   POWER_OFF, REBOOT  do not return
- *   PANIC              word 1: bytes of text in the UTCB's words; does not return
+ *   PANIC              word 1: bytes of text in the UTCB's words, 0: what was last reported; does not return
+ *   REPORT             the same text; returns. It is the reason for whatever end follows: POWER_OFF, REBOOT or PANIC
+ *   ROUTE              word 1: port of a device or link, word 2: vCPU number. The port is signalled on that vCPU from
+ *                      now on; a signal that is under way may still come to the vCPU that had the port before.
  *   START              word 1: vCPU number, word 2: entry point, word 3: cr3. The vCPU starts in 64-bit mode
  *                      with paging (CR0 = PG|AM|WP|NE|ET|MP|PE, CR4 = PAE, EFER = LMA|LME|SCE|NXE), flat
  *                      segments (CS 0x10, data 0x18, no descriptor table), interrupts off, and zero in all general
@@ -62,9 +65,12 @@
 #define CB_MACHINE_PANIC 3u
 #define CB_MACHINE_START 4u
 #define CB_MACHINE_STOP 5u
+#define CB_MACHINE_REPORT 6u
+#define CB_MACHINE_ROUTE 7u
 #define CB_MACHINE_ERROR_OPERATION 1u /* no such operation */
-#define CB_MACHINE_ERROR_VCPU 2u      /* no such vCPU, or it runs already */
+#define CB_MACHINE_ERROR_VCPU 2u      /* no such vCPU, or it runs already; ROUTE: no such vCPU */
 #define CB_MACHINE_ERROR_STATE 3u     /* entry point or cr3 is not acceptable */
+#define CB_MACHINE_ERROR_PORT 4u      /* nobody signals that port, or it cannot move */
 
 /* The FDT's root node: compatible = "corbel,guest". It comes as boot setup data (SETUP_DTB). */
 
@@ -76,7 +82,7 @@
  *   compatible = "corbel,link": one end of a connection to another domain
  *       corbel,side:   0 or 1; the other end has the other number
  *       corbel,signal: selector of the event that the other end receives
- *       corbel,port:   port (bound to vCPU 0) that the other end signals
+ *       corbel,port:   port (on vCPU 0 at first, see ROUTE) that the other end signals
  *       reg:           guest-physical address and size of the memory that both ends share; missing if there is none.
  *                      Zero at first, write-back cacheable. It is not in the guest's memory map.
  */

@@ -67,7 +67,7 @@ CB_ASSERT_OFFSET(struct cb_virtio, queues, 248);
  *   reg = <address of the control page, 4096>            (2 address cells, 2 size cells)
  *   corbel,control = <selector of the control event>
  *   corbel,kicks = <selector of queue 0's kick event, queue 1's, ...>
- *   corbel,ports = <port for configuration, for queue 0, queue 1, ...>   (all on vCPU 0)
+ *   corbel,ports = <port for configuration, for queue 0, queue 1, ...>   (on vCPU 0 at first; see ROUTE in guest.h)
  */
 
 #endif

@@ -32,6 +32,5 @@ void console_create(void)
         must(cb_derive(CB_TASK_SEL_CONSOLE_SIGNAL, machine.console_signal, machine.domain, CB_RIGHT_SIGNAL, 0, 0),
              "give the guest the console's event");
     if (have(CB_TASK_SEL_CONSOLE_EVENT, CB_TYPE_EVENT))
-        must(cb_event_bind(CB_TASK_SEL_CONSOLE_EVENT, vcpu_sel(0), machine.console_port),
-             "bind the console's event");
+        ports_connect(CB_TASK_SEL_CONSOLE_EVENT, machine.console_port, "bind the console's event");
 }

@@ -15,7 +15,7 @@ struct vcpu;
 extern const struct dev_ops blk_ops; /* blk.c: a disk in memory */
 extern const struct dev_ops rng_ops; /* rng.c: random numbers */
 
-/* power.c: the machine portal: power-off, reboot, panic, start and stop of vCPUs. `message` becomes the reply. */
+/* power.c: the machine portal: power-off, reboot, panic, vCPUs, ports. `message` becomes the reply. */
 void power_call(struct vcpu *vcpu, struct cb_args *message);
 
 /* console.c: hands this domain's own console to the guest. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The machine portal (corbel/guest.h): how the guest ends, restarts, or fails, and starts and stops its vCPUs. */
+/*
+ * The machine portal (corbel/guest.h): how the guest ends, restarts, or fails, starts and stops its vCPUs, and chooses
+ * whom its devices interrupt.
+ */
 #include "dev.h"
 
 #include <corbel.h>
@@ -12,10 +15,13 @@
 #define PANIC_TEXT 256u
 #define CANONICAL_SHIFT 47
 
-static _Noreturn void guest_panic(uint64_t size, uint64_t words)
+/* What the guest says it dies of, or "". vCPUs that report at the same time garble it, no more. */
+static char last_words[PANIC_TEXT + 1];
+
+static void report(uint64_t size, uint64_t words)
 {
     const struct cb_utcb *utcb = thread_utcb();
-    char text[PANIC_TEXT + 1];
+    char *text = last_words;
 
     if (size > words * 8)
         size = words * 8;
@@ -28,7 +34,14 @@ static _Noreturn void guest_panic(uint64_t size, uint64_t words)
         if (text[i] < ' ' || text[i] > '~')
             text[i] = ' '; /* it goes to a terminal */
     text[size] = 0;
-    task_exit(CB_EXIT_REASON_CRASHED, "guest panic: %s", text);
+}
+
+/* root has words of its own for the usual ends. */
+static _Noreturn void end(uint64_t reason)
+{
+    bool panicked = last_words[0] != 0 || reason == CB_EXIT_REASON_CRASHED;
+
+    task_exit(reason, "%s%s", panicked ? "guest panic: " : "", last_words);
 }
 
 static uint64_t start(uint64_t number, uint64_t rip, uint64_t cr3)
@@ -43,22 +56,37 @@ static uint64_t start(uint64_t number, uint64_t rip, uint64_t cr3)
     return 0;
 }
 
+static uint64_t route(uint64_t port, uint64_t number)
+{
+    if (number >= machine.vcpu_count)
+        return CB_MACHINE_ERROR_VCPU;
+    return ports_route(port, (uint32_t)number) ? 0 : CB_MACHINE_ERROR_PORT;
+}
+
 void power_call(struct vcpu *vcpu, struct cb_args *message)
 {
     uint64_t result = 0;
 
     switch (message->a1) {
     case CB_MACHINE_POWER_OFF:
-        task_exit(CB_EXIT_REASON_DONE, "%s", ""); /* root has words for these two */
+        end(CB_EXIT_REASON_DONE);
     case CB_MACHINE_REBOOT:
-        task_exit(CB_EXIT_REASON_REBOOT, "%s", "");
+        end(CB_EXIT_REASON_REBOOT);
     case CB_MACHINE_PANIC:
-        guest_panic(message->a2, CB_INFO_WORDS(message->a5));
+        if (message->a2)
+            report(message->a2, CB_INFO_WORDS(message->a5));
+        end(CB_EXIT_REASON_CRASHED);
+    case CB_MACHINE_REPORT:
+        report(message->a2, CB_INFO_WORDS(message->a5));
+        break;
     case CB_MACHINE_START:
         result = start(message->a2, message->a3, message->a4);
         break;
     case CB_MACHINE_STOP:
         vcpu_stop(vcpu);
+        break;
+    case CB_MACHINE_ROUTE:
+        result = route(message->a2, message->a3);
         break;
     default:
         result = CB_MACHINE_ERROR_OPERATION;
