@@ -544,7 +544,9 @@ ISOS := \
 	load \
 	many \
 	modules \
+	mute \
 	panic \
+	panics \
 	race \
 	run \
 	shadow \
@@ -578,6 +580,8 @@ ISO_modules_VIDEO := text
 ISO_many := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf
 ISO_load := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_panic := $(ISO_LINUX)
+ISO_panics := $(ISO_LINUX)
+ISO_mute := vmm=$(VMM) bzImage=$(BZIMAGE) initramfs=$(INITRAMFS)
 ISO_bench := $(ISO_LINUX)
 ISO_two := $(ISO_LINUX)
 ISO_ipcbench := $(ISO_LINUX) echo=$(ECHO)

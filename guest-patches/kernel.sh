@@ -9,6 +9,9 @@
 #   kernel.sh refresh  write the commits since `base` back to this folder
 #
 # Work on the kernel is done with git in $LINUX: commit (or amend, rebase), then refresh.
+#
+# Debian's security updates change the source. `tested` says which version the series was last refreshed on; on another
+# one, it is applied with less context if need be, and what it adds is compiled before the rest.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,6 +23,12 @@ JOBS=${JOBS:-$(nproc)}
 die() {
     echo "kernel.sh: $*" >&2
     exit 1
+}
+
+# The version of the source that is unpacked: 6.12.N.
+version() {
+    in_tree show base:Makefile |
+        awk '$1 ~ /^(VERSION|PATCHLEVEL|SUBLEVEL)$/ && $2 == "=" { text = text dot $3; dot = "." } END { print text }'
 }
 
 in_tree() {
@@ -53,6 +62,13 @@ check_saved() {
             "git -C $LINUX rev-parse base >$LINUX/.git/corbel-applied"
 }
 
+am() {
+    GIT_COMMITTER_DATE='@0 +0000' in_tree am -q --keep-non-patch "$@" || {
+        in_tree am --abort
+        return 1
+    }
+}
+
 apply() {
     local patches=("$here"/[0-9]*.patch)
 
@@ -60,11 +76,11 @@ apply() {
     in_tree reset -q --hard base
     in_tree rev-parse HEAD >"$LINUX/.git/corbel-applied"
     if [ -e "${patches[0]}" ]; then
-        echo "  APPLY   ${#patches[@]} patches"
-        GIT_COMMITTER_DATE='@0 +0000' in_tree am -q --keep-non-patch "${patches[@]}" || {
-            in_tree am --abort
-            die "the series does not apply"
-        }
+        echo "  APPLY   ${#patches[@]} patches, tested with Linux $(cat "$here/tested"), to $(version)"
+        am "${patches[@]}" || {
+            echo "kernel.sh: not all of this is as expected; once more with one line of context" >&2
+            am -C1 "${patches[@]}"
+        } || die "the series does not apply to Linux $(version): it was tested with $(cat "$here/tested")"
     fi
     in_tree rev-parse HEAD >"$LINUX/.git/corbel-applied"
 }
@@ -113,11 +129,20 @@ progress() {
         END { if (tty && count) printf "\r%-75s\r", "" }'
 }
 
+# The objects of the files that the series adds, and that the configuration has.
+own_objects() {
+    in_tree diff --name-only --diff-filter=A base HEAD -- '*.c' '*.S' | sed 's/\.[cS]$/.o/'
+}
+
 build() {
     if [ "$LINUX/.config" -ot "$here/config" ] || [ "$LINUX/.config" -ot "$LINUX/.git/corbel-applied" ]; then
         configure
     fi
     echo "  LINUX   $BZIMAGE (the first time, this takes about 15 minutes of one CPU)"
+    kernel_make prepare | progress
+    # What the series adds comes first: if it does not fit the source, that is seen soon.
+    kernel_make $(own_objects) | progress ||
+        die "the series does not compile with Linux $(version): it was tested with $(cat "$here/tested")"
     kernel_make bzImage | progress
     cmp -s "$LINUX/arch/x86/boot/bzImage" "$BZIMAGE" || cp "$LINUX/arch/x86/boot/bzImage" "$BZIMAGE"
 }
@@ -125,6 +150,7 @@ build() {
 refresh() {
     [ -z "$(in_tree status --porcelain --untracked-files=no)" ] || die "$LINUX has changes that are not committed"
     rm -f "$here"/[0-9]*.patch
+    version >"$here/tested"
     in_tree format-patch -q -N --zero-commit --no-signature --abbrev=12 --no-renames -o "$here" base
     in_tree rev-parse HEAD >"$LINUX/.git/corbel-applied"
     ls "$here"/[0-9]*.patch

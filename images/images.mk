@@ -36,6 +36,7 @@ PROGRAM_ipcbench := \
 PROGRAM_hostile := \
 	images/programs/corbel.c \
 	images/programs/hostile.c \
+	images/programs/hostile_flood.c \
 	images/programs/hostile_links.c \
 	images/programs/hostile_memory.c \
 	images/programs/hostile_requests.c \

@@ -17,8 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FLAG_DONE 0x646f6e65u
-
 static unsigned checks, failures;
 
 void check(const char *what, long result, long wanted)
@@ -72,6 +70,7 @@ static int answer(struct corbel_link *link)
         check("read an eventfd", read(in.fd, &count, sizeof(count)), sizeof(count));
         check("write an eventfd", write(out.fd, &one, sizeof(one)), sizeof(one));
         answered++;
+        flood(link);
         if (*flag_of(link) == FLAG_DONE)
             break;
     }
@@ -88,6 +87,7 @@ static int attack(struct corbel_link *link, uint64_t seed)
     test_eventfds();
     test_memory();
     test_passing();
+    test_flood(link);
     test_storm(seed);
 
     *flag_of(link) = FLAG_DONE;

@@ -15,8 +15,13 @@ long request(int set, unsigned long number, void *argument);
 uint32_t get(int set, const char *name);
 uint64_t from_now(uint64_t ns);
 
-/* A word of the link's memory through which the ends of the test talk: in its last page, which ipcbench does not use. */
+/*
+ * Words of the link's memory through which the ends of the test talk: in its last page, which ipcbench does not use. The
+ * first says what side 1 is to do; the second counts its signals.
+ */
 volatile uint64_t *flag_of(const struct corbel_link *link);
+#define FLAG_DONE 0x646f6e65u
+#define FLAG_FLOOD 0x666c6f64u
 
 /* Requests: what is wrong with them, and what they must answer. */
 void test_requests(void);
@@ -25,6 +30,10 @@ void test_links(void);
 void test_eventfds(void);
 void test_memory(void);
 void test_passing(void);
+
+/* More signals than anybody can take: side 0 is to bear them, side 1 sends them as long as it is to. */
+void test_flood(struct corbel_link *link);
+void flood(struct corbel_link *link);
 
 /* All of them at once and at random, from several threads. */
 void test_storm(uint64_t seed);

@@ -88,6 +88,40 @@ Test(one, uefi)
     workload_power_off(&m);
 }
 
+Test(one, interrupts_and_cpus_move)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "linux-moves", ISO("run"), NULL);
+    workload_expect_shell(&m);
+    machine_send(&m, "sh /tests/affinity\n");
+    machine_expect(&m, "\naffinity: passed", MINUTES);
+    machine_send(&m, "sh /tests/hotplug\n");
+    machine_expect(&m, "\nhotplug: passed", MINUTES);
+    workload_expect_cpus(&m, 2);
+    workload_power_off(&m);
+}
+
+/* Nothing of what it prints goes anywhere, and it does not wait for that. */
+Test(one, without_a_console)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "linux-mute", ISO("mute"), NULL);
+    machine_expect(&m, "root: mute: powered off\r\n", MINUTES);
+    machine_expect_end(&m, 0, SECONDS);
+}
+
+Test(one, panic_restarts)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "linux-panics", ISO("panics"), NULL);
+    for (int i = 0; i < 2; i++)
+        machine_expect(&m, "root: linux: starts again: guest panic: sysrq triggered crash\r\n", MINUTES);
+    machine_stop(&m);
+}
+
 /* As `make run` with input from a pipe, which is all there before the machine has begun to boot. */
 Test(one, run_with_piped_input)
 {
