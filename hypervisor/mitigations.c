@@ -9,12 +9,11 @@
 #include "x86.h"
 
 _Static_assert(DEFENCE(IBPB) == DEFENCE_IBPB_MASK && DEFENCE(RSB) == DEFENCE_RSB_MASK &&
+               DEFENCE(VERW) == DEFENCE_VERW_MASK && DEFENCE(L1D) == DEFENCE_L1D_MASK &&
                DEFENCES_SWITCH == DEFENCES_SWITCH_MASK, "offsets.h");
 
 #define MSR_SPEC_CTRL 0x48u
 #define MSR_ARCH_CAPABILITIES 0x10au
-#define MSR_FLUSH_CMD 0x10bu
-#define FLUSH_CMD_L1D 0x1u
 #define EFER_AUTO_IBRS (1ull << 21)
 
 #define SPEC_CTRL_IBRS 0x1u
@@ -99,16 +98,6 @@ bool mitigations_cpu_init(void)
     if (defends(DEFENCE(AUTO_IBRS)))
         wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_AUTO_IBRS);
     return true;
-}
-
-void mitigations_enter_guest(void)
-{
-    static const u16 selector = SEL_KERNEL_DATA;
-
-    if (defends(DEFENCE(L1D)))
-        wrmsr(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
-    if (defends(DEFENCE(VERW)))
-        __asm__ volatile("verw %0" : : "m"(selector) : "cc");
 }
 
 /* ---- In words ---- */

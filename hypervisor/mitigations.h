@@ -17,7 +17,7 @@ extern u32 defences; /* DEFENCE() bits in effect; constant after boot */
 /* Another domain will run on this CPU: it inherits no predictions. */
 #define DEFENCES_SWITCH (DEFENCE(IBPB) | DEFENCE(RSB))
 
-/* A guest is about to run. */
+/* A guest is about to run: svm_entry.S, vmx_entry.S. */
 #define DEFENCES_GUEST (DEFENCE(VERW) | DEFENCE(L1D))
 
 static inline bool defends(u32 any)
@@ -40,8 +40,5 @@ bool mitigations_one_thread(void);
 /* entry_barrier.S: DEFENCES_SWITCH, as far as they are in effect; DEFENCE(RSB) alone. They keep all registers. */
 void mitigations_barrier(void);
 void mitigations_fill_rsb(void);
-
-/* Before the guest runs, DEFENCES_GUEST; and when it has left. */
-void mitigations_enter_guest(void);
 
 #endif

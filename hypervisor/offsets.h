@@ -55,6 +55,8 @@
 #define ENTRY_IST 24
 
 /* `defences` (mitigations.h) */
+#define DEFENCE_VERW_MASK 0x4
+#define DEFENCE_L1D_MASK 0x8
 #define DEFENCE_IBPB_MASK 0x10
 #define DEFENCE_RSB_MASK 0x20
 #define DEFENCES_SWITCH_MASK 0x30

@@ -47,6 +47,7 @@ static inline struct vmcb *svm_vmcb(const struct vcpu *v)
 
 /* VMRUN with everything that it leaves to software, and where it goes on when the guest has exited. svm_entry.S */
 NORETURN void svm_enter(struct vcpu *v, u64 guest);
+NORETURN void svm_enter_last(struct vcpu *v, u64 guest);              /* with DEFENCES_GUEST, as far as they are in effect */
 NORETURN void svm_exited(struct vcpu *v);                             /* svm_run.c */
 
 unsigned svm_run(struct vcpu *v);

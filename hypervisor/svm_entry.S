@@ -12,6 +12,20 @@
 #include "regs.h"
 
     .section .text
+    .global svm_enter_last
+svm_enter_last: /* behind VERW, nothing of the host's is read. There is no L1TF here */
+    clgi
+    sti
+    mov %rsi, %rax
+    vmload %rax
+    load_general %rdi
+    mov REG(RDI)(%rdi), %rdi
+    testl $DEFENCE_VERW_MASK, defences
+    jz 1f
+    verw selector(%rip)
+1:  vmrun %rax
+    jmp svm_arrive
+
     .global svm_enter
     .balign 64
 svm_enter:
@@ -23,6 +37,7 @@ svm_enter:
     mov REG(RDI)(%rdi), %rdi
     vmrun %rax
 
+svm_arrive:
     cli
     vmsave %rax             /* VMRUN's rax has come back from the host save area: the guest's VMCB */
     mov cpu + CPU_CURRENT, %rax
@@ -35,5 +50,8 @@ svm_enter:
     mov $CPU_STACK_TOP, %rsp
     call svm_exited
     ud2
+
+selector: /* for VERW, any valid one will do */
+    .word SEL_KERNEL_DATA
 
     .section .note.GNU-stack, "", @progbits

@@ -123,7 +123,7 @@ static void svm_inject(struct vcpu *v, struct vmcb *vmcb)
     v->inject = 0;
 }
 
-/* What is injected into a vCPU that is not special; v->injected need not say so. */
+/* What is injected into a vCPU that is not special. */
 static void svm_inject_upcall(struct vcpu *v, struct vmcb *vmcb)
 {
     vmcb->event_inj = v->inject;
@@ -185,6 +185,9 @@ static unsigned svm_exception(struct vcpu *v, struct vmcb *vmcb, u32 vector)
     if (vector == EXCEPTION_PF) {
         vmcb->cr2 = vmcb->exit_info2; /* an intercepted #PF has not written it (APM 2, 15.12.15) */
         vmcb->clean &= ~VMCB_CLEAN_CR2;
+    v->injected = v->inject;
+    if (!v->inject)
+        return;
     }
     return vcpu_report(v, CB_EXIT_EXCEPTION, vector, vmcb->exit_info1);
 }
@@ -364,10 +367,9 @@ unsigned svm_run(struct vcpu *v)
         v->insn_len = 0;
         return svm_invalid(v, vmcb);
     }
-    if (vcpu_is_special(v) || (vmcb->dr7 & DR7_ENABLED))
-        svm_prepare(v, vmcb);
-    else if (v->inject)
-        svm_inject_upcall(v, vmcb);
+    if (!vcpu_enters_plainly(v) || (vmcb->dr7 & DR7_ENABLED))
+        svm_run_special(v, vmcb);
+    svm_inject_upcall(v, vmcb);
     svm_xcr0_enter(v);
     svm_go_on(v, vmcb);
 }
@@ -425,6 +427,14 @@ NORETURN void svm_exited(struct vcpu *v)
         }
         svm_leave(v);
     }
+static NOINLINE NORETURN void svm_run_special(struct vcpu *v, struct vmcb *vmcb)
+{
+    svm_prepare(v, vmcb);
+    svm_xcr0_enter(v);
+    vmcb->rax = v->ctx.regs.rax;
+    svm_enter_last(v, v->hw_physical);
+}
+
     svm_xcr0_leave(v);
     if (vcpu_is_special(v))
         svm_finish(v, vmcb);

@@ -32,7 +32,7 @@ enum vcpu_nmi { VCPU_NMI_OPEN, VCPU_NMI_BLOCKED, VCPU_NMI_IRET /* the guest is a
 /* vcpu->hazards. */
 #define VCPU_HAZARD_UPCALL 0x1u /* an upcall is to be injected; set by any CPU, cleared by its own */
 #define VCPU_HAZARD_STATE 0x2u  /* its own CPU: something about it is not as at the last entry, or was special then */
-#define VCPU_HAZARD_GUARD 0x4u  /* constant: every entry does what DEFENCES_GUEST says */
+#define VCPU_HAZARD_GUARD 0x4u  /* constant: each entry does what DEFENCES_GUEST says, last of all */
 
 struct vcpu {
     struct ctx ctx;               /* first: a ctx of type CB_TYPE_VCPU is a vcpu */
@@ -93,6 +93,12 @@ static inline bool vcpu_is_special(const struct vcpu *v)
 
 /* Home CPU: makes the next entry look at everything. */
 static inline void vcpu_set_special(struct vcpu *v)
+/* For backends: nothing is due at this entry beyond what was at the last one. */
+static inline bool vcpu_enters_plainly(const struct vcpu *v)
+{
+    return !(atomic_load_explicit(&v->hazards, memory_order_relaxed) & (VCPU_HAZARD_STATE | VCPU_HAZARD_GUARD));
+}
+
 {
     atomic_fetch_or_explicit(&v->hazards, VCPU_HAZARD_STATE, memory_order_relaxed);
 }

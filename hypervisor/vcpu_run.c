@@ -147,8 +147,8 @@ static NOINLINE bool vcpu_prepare(struct vcpu *v)
         v->want_window = true;
     if (v->want_window)
         vcpu_set_special(v);
-    if (defends(DEFENCES_GUEST))
-        mitigations_enter_guest();
+    } else {
+        v->tag.flush = false; /* the entry is guarded, and nothing else */
     return true;
 }
 

@@ -113,8 +113,9 @@ static inline struct vmx *vmx_of(const struct vcpu *v)
     return x;
 }
 
-/* vmx_entry.S */
-NORETURN void vmx_launch(struct vcpu *v);
+/* vmx_entry.S; the first two with DEFENCES_GUEST, as far as they are in effect. */
+NORETURN void vmx_launch_last(struct vcpu *v);
+NORETURN void vmx_resume_last(struct vcpu *v);
 NORETURN void vmx_resume(struct vcpu *v);
 void vmx_exit_entry(void); /* where exits arrive */
 

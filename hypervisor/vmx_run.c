@@ -248,15 +248,15 @@ static NOINLINE unsigned vmx_run_special(struct vcpu *v, struct vmx *x)
     vmx_prepare(v, x);
     vmx_registers_enter(x);
     if (x->launched)
-        vmx_resume(v);
-    vmx_launch(v);
+        vmx_resume_last(v);
+    vmx_launch_last(v);
 }
 
 unsigned vmx_run(struct vcpu *v)
 {
     struct vmx *x = vmx_of(v);
 
-    if (vcpu_is_special(v))
+    if (!vcpu_enters_plainly(v))
         return vmx_run_special(v, x);
     if (v->inject)
         vmx_inject_upcall(v);

@@ -7,7 +7,8 @@ What the hypervisor's machine code must not contain, behind its first steps at b
 
 - an indirect branch: others could have predicted where it leads;
 - calls so deep that a processor forgets where the first ones return to, and predicts these returns as it predicts
-  indirect branches. Without indirect branches, the code says exactly which function calls which.
+  indirect branches. Without indirect branches, the code says exactly which function calls which;
+- something between VERW, which empties the CPU's buffers, and the instruction that leaves the kernel: it could fill them.
 """
 import re
 import subprocess
@@ -21,6 +22,7 @@ LINE = re.compile(r" *([0-9a-f]+):\t(.*)")
 PREFIXES = re.compile(r"^(?:bnd|notrack|data16|cs|ds|es|rex\S*|rep\w*) +")
 BRANCH = re.compile(r"(call|jmp|j\w+|loop\w*)\w* +([0-9a-f]+) <(.+?)(\+0x[0-9a-f]+)?>")
 INDIRECT = re.compile(r"l?(call|jmp)\w* +\*")
+LEAVES = re.compile(r"(sysret|iret|vmrun|vmlaunch|vmresume)")
 NEVER_PAST = re.compile(r"(jmp|ret|iret|sysret|ud2|hlt)")
 
 
@@ -65,6 +67,12 @@ def parse(lines):
                 indirect.append("%s in %s: %s" % (instruction[1], last.name, text))
             last.add(text)
     return functions, indirect
+
+
+def behind_verw(lines):
+    """What comes next behind each VERW: instructions."""
+    texts = [PREFIXES.sub("", m[2].strip()) for m in map(LINE.match, lines) if m]
+    return [after for text, after in zip(texts, texts[1:]) if text.startswith("verw")]
 
 
 def add_unseen(functions):
@@ -115,6 +123,7 @@ def try_out():
         functions, indirect = parse(lines)
         return len(indirect), depth(functions)
 
+    assert behind_verw([" 1:\tverw   0x8(%rip)", "2 <a>:", " 2:\tnop"]) == ["nop"]
     assert sees("a:", "ret", "b:", "call <a>", "ret") == (0, 1)
     assert sees("a:", "notrack jmp *%rax", "b:", "call   *0x8(,%rcx,8)", "ret")[0] == 2
     assert sees("a:", "call <a>", "ret")[1] > REMEMBERED
@@ -129,7 +138,11 @@ def try_out():
 def main(elf):
     try_out()
     code = subprocess.run(["objdump", "-d", "-w", "--no-show-raw-insn", elf], check=True, capture_output=True, text=True)
-    functions, indirect = parse(code.stdout.splitlines())
+    lines = code.stdout.splitlines()
+    functions, indirect = parse(lines)
+    left = [LEAVES.match(text) for text in behind_verw(lines)]
+    if not all(left) or {m[1] for m in left} != {"sysret", "iret", "vmrun", "vmlaunch", "vmresume"}:
+        sys.exit("test_branches: behind VERW comes %s" % sorted(set(behind_verw(lines))))
     names = {f.name for f in functions.values()}
     missing = {BOOT_ENDS, "entry_syscall", "entry_kernel", "entry_ist", "call_make", "svm_exited", "vmx_exited",
                "kernel_exit", "trap_kernel", "virt_run", "vmx_run"} - names
