@@ -327,6 +327,7 @@ static unsigned svm_exit(struct vcpu *v, struct vmcb *vmcb)
 {
     u32 code = (u32)vmcb->exit_code;
 
+    vcpu_not_entered(v);
     v->qual[0] = v->qual[1] = 0;
     v->insn_len = code > VMEXIT_VINTR && code < VMEXIT_NPF ? svm_length(vmcb, vmcb->next_rip, svm_usual_length(code)) : 0;
     switch (code) {

@@ -105,6 +105,13 @@ static inline bool vcpu_enters_plainly(const struct vcpu *v)
 
 /*
  * Runs the vCPU, which is cpu.current. Returns if something else must be done first, or if it has left the guest
+/* For backends: the entry has not taken place, nor has the flush that was perhaps due with it. */
+static inline void vcpu_not_entered(struct vcpu *v)
+{
+    atomic_fetch_add(&v->flushes, 1);
+    vcpu_set_special(v);
+}
+
  * already (virt.h); kernel_exit() goes on.
  */
 void vcpu_run(struct vcpu *v);

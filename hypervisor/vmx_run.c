@@ -210,7 +210,7 @@ static unsigned vmx_invalid(struct vcpu *v, struct vmx *x, const char *why, u64 
     if (!x->reported)
         log_printf("corbel: a vCPU (number %u) cannot be entered: %s", v->number, why);
     x->reported = true;
-    vcpu_set_special(v);
+    vcpu_not_entered(v);
     v->insn_len = 0;
     return vcpu_report(v, CB_EXIT_INVALID, code, more);
 }
@@ -221,8 +221,7 @@ NORETURN void vmx_failed(struct vcpu *v)
     u64 error = vmcs_read(VMCS_INSN_ERROR);
 
     vcpu_out(v);
-    vmx_registers_leave(x);
-    vmx_finish(v, x);
+    vmx_finish(v, x); /* but nothing has been loaded as by an exit: the FPU is still open */
     vmx_inject_again(v);
     if (error != VMCS_ERROR_NOT_LAUNCHED || !x->launched)
         vcpu_left(v, vmx_invalid(v, x, vmx_reason_insn(error), error, 0));
