@@ -41,6 +41,10 @@ static void vcpu_hlt(struct vcpu *v)
     (void)vcpu_halt(v, !virt_interruptible(v));
 }
 
+/*
+ * What the backend has dealt with may come again at once, without an instruction of the guest in between, at which an interrupt
+ * would end guest mode: an exception whose delivery raises one, for ever. So interrupts are taken here.
+ */
 static void vcpu_handle(struct vcpu *v, unsigned class)
 {
     switch (class) {
@@ -53,9 +57,11 @@ static void vcpu_handle(struct vcpu *v, unsigned class)
         break;
     case VIRT_EXIT_HANDLED:
         v->counters[CB_VCPU_COUNTER_INSIDE]++;
+        interrupts_take();
         break;
     case VIRT_EXIT_FAULT:
         v->counters[CB_VCPU_COUNTER_FAULT]++;
+        interrupts_take();
         break;
     case CB_EXIT_HLT:
         vcpu_hlt(v);
