@@ -81,30 +81,89 @@ static void svm_xcr0_leave(struct vcpu *v)
     xsetbv(fpu_features);
 }
 
-/* V_IRQ only waits for the window, and never comes to be delivered: VINTR leaves the guest first. APM 2, 15.21.4. */
-static void svm_window(struct vmcb *vmcb, bool wanted)
+static void svm_intercept(struct vmcb *vmcb, u32 which, bool wanted)
 {
-    u64 vintr = VMCB_VINTR_MASKING | (vmcb->vintr & VMCB_VINTR_TPR);
+    u32 intercepts = wanted ? vmcb->intercept1 | which : vmcb->intercept1 & ~which;
 
-    if (wanted)
-        vintr |= VMCB_VINTR_IRQ | VMCB_VINTR_PRIORITY | VMCB_VINTR_IGNORE_TPR;
+    if (intercepts != vmcb->intercept1) {
+        vmcb->intercept1 = intercepts;
+        vmcb->clean &= ~VMCB_CLEAN_INTERCEPTS;
+    }
+}
+
+static void svm_virq(struct vmcb *vmcb, u64 more)
+{
+    u64 vintr = VMCB_VINTR_MASKING | (vmcb->vintr & VMCB_VINTR_TPR) | more;
+
     if (vintr != vmcb->vintr) {
         vmcb->vintr = vintr;
         vmcb->clean &= ~VMCB_CLEAN_VINTR;
     }
 }
 
-/* IRET ends the time in which no further NMI is taken; the processor does not keep track itself. */
-static void svm_intercept_iret(struct vmcb *vmcb, bool wanted)
+/* V_IRQ only waits for the window, and does not come to be delivered: VINTR leaves the guest first. APM 2, 15.21.4. */
+static void svm_window(struct vmcb *vmcb, bool wanted)
 {
-    u32 intercepts = vmcb->intercept1 & ~VMCB_INTERCEPT1_IRET;
+    svm_intercept(vmcb, VMCB_INTERCEPT1_VINTR, wanted);
+    svm_virq(vmcb, wanted ? VMCB_VINTR_NOW : 0);
+}
 
-    if (wanted)
-        intercepts |= VMCB_INTERCEPT1_IRET;
-    if (intercepts != vmcb->intercept1) {
-        vmcb->intercept1 = intercepts;
-        vmcb->clean &= ~VMCB_CLEAN_INTERCEPTS;
+/*
+ * QEMU delivers an interrupt of EVENTINJ a second time, at whatever instruction, when it next leaves its loop for a reason
+ * of its own (docs/testing.md). One by V_IRQ without its intercept comes once, before the guest's first instruction, unless
+ * a physical one comes first: svm_virq_left(). It does not come while the guest has interrupts off, and there can be no
+ * window behind it: in these cases EVENTINJ is harmless if guest mode ends before anything else, as by an interrupt to
+ * ourselves.
+ */
+static void svm_inject_emulated(const struct vcpu *v, struct vmcb *vmcb)
+{
+    if ((vmcb->rflags & RFLAGS_IF) && !v->want_window) {
+        vmcb->event_inj = 0;
+        svm_virq(vmcb, VMCB_VINTR_NOW | VMCB_VINTR_VECTOR((u64)CB_INJECT_VECTOR(v->inject)));
+    } else {
+        cpu_kick(cpu.id);
     }
+}
+
+/* Guest mode has ended before the interrupt was delivered, or in the middle of that: it is injected again. */
+static void svm_virq_left(struct vcpu *v, struct vmcb *vmcb)
+{
+    v->inject = CB_INJECT_VALID | CB_INJECT_TYPE_INTR | VMCB_VINTR_VECTOR_OF(vmcb->vintr);
+    svm_virq(vmcb, 0);
+    vcpu_set_special(v);
+}
+
+/*
+ * QEMU's VMRUN does not load the interrupt shadow that the exit has stored, and with that, an interrupt would come between STI
+ * and HLT. So a guest that leaves where it has entered in a shadow is in it still, unless it has made a step. If a window is
+ * wanted, its instruction is executed by a single step, which nobody else sees.
+ */
+static void svm_shadow_enter_emulated(struct vcpu *v, struct vmcb *vmcb)
+{
+    v->in_shadow = vmcb->interrupt_shadow & SVM_SHADOW;
+    v->shadow_rip = vmcb->rip;
+    v->stepping = v->in_shadow && v->want_window && !(v->inject & CB_INJECT_VALID) && !(vmcb->rflags & RFLAGS_TF) &&
+                  !(vmcb->dr6 & DR6_STEP);
+    if (v->stepping) {
+        vmcb->rflags |= RFLAGS_TF;
+        svm_window(vmcb, false);
+    }
+}
+
+static void svm_shadow_leave_emulated(struct vcpu *v, struct vmcb *vmcb)
+{
+    bool stepped = v->stepping && (vmcb->dr6 & DR6_STEP);
+
+    if (v->stepping) {
+        vmcb->rflags &= ~RFLAGS_TF;
+        vmcb->dr6 &= ~DR6_STEP;
+        vmcb->clean &= ~VMCB_CLEAN_DR;
+    }
+    if (v->in_shadow && !stepped && vmcb->rip == v->shadow_rip)
+        vmcb->interrupt_shadow |= SVM_SHADOW;
+    if (vmcb->interrupt_shadow & SVM_SHADOW)
+        vcpu_set_special(v);
+    v->stepping = stepped;
 }
 
 /* Where it saves the next instruction pointer, the processor also returns there from a software event. APM 2, 15.20. */
@@ -115,6 +174,8 @@ static void svm_inject(struct vcpu *v, struct vmcb *vmcb)
         vmcb->event_inj = (v->inject & INJECT_MASK) | (u64)v->inject_error << 32;
         if (svm_saves_next_rip)
             vmcb->next_rip = vmcb->rip;
+        if (svm_emulated && (v->inject & INJECT_TYPE) == CB_INJECT_TYPE_INTR)
+            svm_inject_emulated(v, vmcb);
         if (!(vmcb->cr0 & CR0_PE)) /* real mode has no error codes */
             vmcb->event_inj &= ~(u64)CB_INJECT_ERROR;
         if ((v->inject & INJECT_TYPE) == CB_INJECT_TYPE_NMI)
@@ -126,7 +187,12 @@ static void svm_inject(struct vcpu *v, struct vmcb *vmcb)
 /* What is injected into a vCPU that is not special. */
 static void svm_inject_upcall(struct vcpu *v, struct vmcb *vmcb)
 {
+    v->injected = v->inject;
+    if (!v->inject)
+        return;
     vmcb->event_inj = v->inject;
+    if (svm_emulated)
+        svm_inject_emulated(v, vmcb);
     v->inject = 0;
 }
 
@@ -141,11 +207,14 @@ static void svm_prepare(struct vcpu *v, struct vmcb *vmcb)
     if (v->tag.flush)
         vmcb->tlb_control = svm_flush_by_asid ? VMCB_TLB_FLUSH_ASID : VMCB_TLB_FLUSH_ALL;
     svm_window(vmcb, v->want_window);
+    if (svm_emulated)
+        svm_shadow_enter_emulated(v, vmcb);
     svm_inject(v, vmcb);
-    svm_intercept_iret(vmcb, v->nmi == VCPU_NMI_BLOCKED);
+    /* IRET ends the time in which no further NMI is taken; the processor does not keep track itself. */
+    svm_intercept(vmcb, VMCB_INTERCEPT1_IRET, v->nmi == VCPU_NMI_BLOCKED);
     svm_dr_enter(vmcb);
     if (!vmcb->tlb_control && !v->want_window && !(v->injected & INJECT_TYPE) && v->nmi == VCPU_NMI_OPEN &&
-        !svm_dr_live(vmcb))
+        !svm_dr_live(vmcb) && !v->in_shadow)
         atomic_fetch_and_explicit(&v->hazards, ~VCPU_HAZARD_STATE, memory_order_relaxed);
 }
 
@@ -180,14 +249,13 @@ static unsigned svm_exception(struct vcpu *v, struct vmcb *vmcb, u32 vector)
         return vcpu_machine_check(v);
     if (vector == EXCEPTION_PF && v->shadow)
         return svm_shadow_fault(v, vmcb);
+    if (vector == EXCEPTION_DB && v->stepping)
+        return VIRT_EXIT_HANDLED;
     if (!(v->exception_bitmap & 1u << vector))
         return vcpu_inject_exception(v, vector, 0);
     if (vector == EXCEPTION_PF) {
         vmcb->cr2 = vmcb->exit_info2; /* an intercepted #PF has not written it (APM 2, 15.12.15) */
         vmcb->clean &= ~VMCB_CLEAN_CR2;
-    v->injected = v->inject;
-    if (!v->inject)
-        return;
     }
     return vcpu_report(v, CB_EXIT_EXCEPTION, vector, vmcb->exit_info1);
 }
@@ -254,6 +322,7 @@ static void svm_inject_again(struct vcpu *v)
 static unsigned svm_invalid(struct vcpu *v, struct vmcb *vmcb)
 {
     vmcb->clean = 0;
+    vcpu_not_entered(v);
     if (vmcb->cr3 == read_cr3()) {
         svm_reset(vmcb);
         svm_cr_put(v, vmcb);
@@ -327,7 +396,6 @@ static unsigned svm_exit(struct vcpu *v, struct vmcb *vmcb)
 {
     u32 code = (u32)vmcb->exit_code;
 
-    vcpu_not_entered(v);
     v->qual[0] = v->qual[1] = 0;
     v->insn_len = code > VMEXIT_VINTR && code < VMEXIT_NPF ? svm_length(vmcb, vmcb->next_rip, svm_usual_length(code)) : 0;
     switch (code) {
@@ -359,6 +427,14 @@ static NORETURN void svm_go_on(struct vcpu *v, struct vmcb *vmcb)
     svm_enter(v, v->hw_physical);
 }
 
+static NOINLINE NORETURN void svm_run_special(struct vcpu *v, struct vmcb *vmcb)
+{
+    svm_prepare(v, vmcb);
+    svm_xcr0_enter(v);
+    vmcb->rax = v->ctx.regs.rax;
+    svm_enter_last(v, v->hw_physical);
+}
+
 unsigned svm_run(struct vcpu *v)
 {
     struct vmcb *vmcb = svm_vmcb(v);
@@ -380,6 +456,8 @@ static void svm_finish(struct vcpu *v, struct vmcb *vmcb)
 {
     svm_dr_leave(vmcb);
     svm_cr_leave(v, vmcb);
+    if (svm_emulated)
+        svm_shadow_leave_emulated(v, vmcb);
     if (v->nmi == VCPU_NMI_IRET && vmcb->rip != v->nmi_rip)
         v->nmi = VCPU_NMI_OPEN;
 }
@@ -428,22 +506,16 @@ NORETURN void svm_exited(struct vcpu *v)
         }
         svm_leave(v);
     }
-static NOINLINE NORETURN void svm_run_special(struct vcpu *v, struct vmcb *vmcb)
-{
-    svm_prepare(v, vmcb);
-    svm_xcr0_enter(v);
-    vmcb->rax = v->ctx.regs.rax;
-    svm_enter_last(v, v->hw_physical);
-}
-
     svm_xcr0_leave(v);
-    if (vcpu_is_special(v))
+    if (vcpu_is_special(v) || (vmcb->interrupt_shadow & SVM_SHADOW))
         svm_finish(v, vmcb);
     if ((u32)vmcb->exit_code == VMEXIT_CPUID) /* not in the middle of the delivery of an event */
         vcpu_left_to_vmm(v, svm_cpuid(v, vmcb));
     if ((u32)vmcb->exit_code == VMEXIT_IOIO)
         svm_port(v, vmcb);
-    if (vmcb->exit_int_info & CB_INJECT_VALID)
+    if ((vmcb->vintr & VMCB_VINTR_IRQ) && !(vmcb->intercept1 & VMCB_INTERCEPT1_VINTR))
+        svm_virq_left(v, vmcb);
+    else if (vmcb->exit_int_info & CB_INJECT_VALID)
         svm_requeue(v, vmcb);
     vcpu_left(v, svm_exit(v, vmcb));
 }

@@ -62,6 +62,8 @@ struct vcpu {
     u64 tag_identity;             /* constant */
     u64 qual[2];                  /* of the last exit */
     u64 nmi_rip;
+    u64 shadow_rip;               /* AMD-V in QEMU: where it entered in an interrupt shadow, if it did: */
+    bool in_shadow, stepping;     /* ... and leaves it by a single step */
     u64 xcr0;                     /* the guest's */
     u64 tsc_offset;               /* guest's TSC = TSC + tsc_offset */
     u64 cr0_hidden, cr4_hidden;   /* AMD-V: bits in which what the guest sees differs from the VMCB (svm_cr.c) */
@@ -91,20 +93,18 @@ static inline bool vcpu_is_special(const struct vcpu *v)
     return atomic_load_explicit(&v->hazards, memory_order_relaxed) & VCPU_HAZARD_STATE;
 }
 
-/* Home CPU: makes the next entry look at everything. */
-static inline void vcpu_set_special(struct vcpu *v)
 /* For backends: nothing is due at this entry beyond what was at the last one. */
 static inline bool vcpu_enters_plainly(const struct vcpu *v)
 {
     return !(atomic_load_explicit(&v->hazards, memory_order_relaxed) & (VCPU_HAZARD_STATE | VCPU_HAZARD_GUARD));
 }
 
+/* Home CPU: makes the next entry look at everything. */
+static inline void vcpu_set_special(struct vcpu *v)
 {
     atomic_fetch_or_explicit(&v->hazards, VCPU_HAZARD_STATE, memory_order_relaxed);
 }
 
-/*
- * Runs the vCPU, which is cpu.current. Returns if something else must be done first, or if it has left the guest
 /* For backends: the entry has not taken place, nor has the flush that was perhaps due with it. */
 static inline void vcpu_not_entered(struct vcpu *v)
 {
@@ -112,6 +112,8 @@ static inline void vcpu_not_entered(struct vcpu *v)
     vcpu_set_special(v);
 }
 
+/*
+ * Runs the vCPU, which is cpu.current. Returns if something else must be done first, or if it has left the guest
  * already (virt.h); kernel_exit() goes on.
  */
 void vcpu_run(struct vcpu *v);

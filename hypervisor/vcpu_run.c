@@ -147,14 +147,14 @@ static NOINLINE bool vcpu_prepare(struct vcpu *v)
         vcpu_set_special(v);
         v->tag = tlb_enter(&cpu.asids, v->tag_identity, v->shadow ? shadow_refresh(v) : vcpu_generation(v), &v->tag_hint,
                            NULL);
+    } else {
+        v->tag.flush = false; /* the entry is guarded, and nothing else */
     }
     v->want_window = v->window_to_vmm;
     if ((hazards & VCPU_HAZARD_UPCALL) && !vcpu_prepare_upcall(v))
         v->want_window = true;
     if (v->want_window)
         vcpu_set_special(v);
-    } else {
-        v->tag.flush = false; /* the entry is guarded, and nothing else */
     return true;
 }
 

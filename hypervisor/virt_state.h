@@ -32,6 +32,7 @@
 #define TYPE_TSS_BUSY 0xbu
 
 #define RFLAGS_ALL 0x3f7fd5ull
+#define DR6_STEP (1ull << 14)
 #define DR7_ENABLED 0xffull /* L0 to G3 */
 
 /* Registers after power-up: APM 2, 14.1.3; SDM 3A, table 10-1. */

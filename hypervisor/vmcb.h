@@ -138,6 +138,9 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 #define VMCB_VINTR_PRIORITY (0xfull << 16)
 #define VMCB_VINTR_IGNORE_TPR (1ull << 20)
 #define VMCB_VINTR_MASKING (1ull << 24)
+#define VMCB_VINTR_VECTOR(vector) ((vector) << 32)
+#define VMCB_VINTR_VECTOR_OF(vintr) ((u32)((vintr) >> 32) & 0xffu)
+#define VMCB_VINTR_NOW (VMCB_VINTR_IRQ | VMCB_VINTR_PRIORITY | VMCB_VINTR_IGNORE_TPR) /* whatever the guest's TPR */
 
 #define VMCB_NESTED_PAGING 0x1ull
 

@@ -5,7 +5,6 @@
 #include "vmx.h"
 
 #define DR6_HITS 0xfull /* B0 to B3 */
-#define DR6_STEP (1ull << 14)
 #define DR6_CAUSES 0x600full
 
 static void vmx_block_nmi(struct vcpu *v, bool blocked)
