@@ -652,7 +652,8 @@ run: run-machine ## Linux on Corbel on QEMU (EMULATOR=bochs: on Bochs), the term
 
 SYSTEM := $(B)/tests/system/test
 SYSTEM_NEEDS := $(SYSTEM) $(CHECK_DUMP) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso $(B)/iso/noroot.iso \
-	$(patsubst %,$(B)/iso/%-mitigations.iso,calltest race run) $(B)/iso/race-plain.iso
+	$(patsubst %,$(B)/iso/%-mitigations.iso,calltest race run) \
+	$(patsubst %,$(B)/iso/%-plain.iso,exittest race)
 
 $(B)/tests/system/%.o: tests/system/%.c Makefile
 	@mkdir -p $(@D)

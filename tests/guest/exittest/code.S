@@ -4,6 +4,7 @@
  * address. Each part ends with a HLT, which leaves the guest.
  */
 #define SPARE 0x9000
+#define STACK 0x6000
 
     .macro at name, bits
     .globl guest_\name\()_\bits
@@ -269,6 +270,24 @@ guest_\name\()_\bits:
     at sti_hlt_at \bits
     hlt
     at sti_hlt_end \bits
+    hlt
+    at count \bits /* interrupts are counted where the stack ends */
+    dec %ecx
+    jnz guest_count_\bits
+    at count_end \bits
+    hlt
+    at counter \bits
+    incw STACK
+    .if \bits == 64
+    iretq
+    .elseif \bits == 32
+    iretl
+    .else
+    iretw
+    .endif
+    at fpu \bits
+    fldpi
+    at fpu_end \bits
     hlt
     at popf \bits /* the flags are on the stack */
     popf

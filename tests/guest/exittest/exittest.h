@@ -18,6 +18,7 @@
 
 enum mode { REAL, PROTECTED, PAGED, LONG, MODES };
 #define IN_ANY 0xfu
+#define IN_32 (1u << PROTECTED | 1u << PAGED)
 #define IN_PROTECTED (1u << PROTECTED | 1u << PAGED | 1u << LONG)
 #define IN_PAGED (1u << PAGED | 1u << LONG)
 #define IN_LONG (1u << LONG)
@@ -37,7 +38,9 @@ enum mode { REAL, PROTECTED, PAGED, LONG, MODES };
     X(exception, IN_ANY) X(exception_error, IN_PROTECTED) X(exception_page, IN_PAGED)                 \
     X(exception_int3, IN_ANY)                                                                         \
     X(inject_exception, IN_ANY) X(inject_error, IN_ANY) X(inject_interrupt, IN_ANY)                   \
-    X(inject_soft, IN_ANY) X(inject_nmi, IN_ANY) X(inject_refused, IN_ANY)                            \
+    X(inject_once, IN_ANY)                                                                            \
+    X(inject_soft, IN_ANY) X(inject_nmi, IN_ANY) X(inject_refused, IN_ANY) X(refused_fpu, IN_ANY)     \
+    X(alignment, IN_32)                                                                               \
     X(window_sti, IN_ANY) X(window_popf, IN_ANY) X(shadow_sti, IN_ANY) X(shadow_mov_ss, IN_ANY)       \
     X(nmi_window, IN_ANY)                                                                             \
     X(delivery_exception, IN_ANY) X(delivery_error, IN_PROTECTED) X(delivery_soft, IN_ANY)            \
@@ -65,6 +68,7 @@ TESTS(TEST_DECLARE)
     X(load) X(load_end) X(store) X(store_end) X(store_byte) X(store_byte_end) X(cr8) X(cr8_end)       \
     X(ud2) X(ud2_end) X(selector) X(selector_end) X(int3) X(int3_end) X(intn) X(intn_end)                                 \
     X(sti) X(sti_shadow) X(sti_open) X(sti_end) X(sti_hlt) X(sti_hlt_at) X(sti_hlt_end)               \
+    X(count) X(count_end) X(counter) X(fpu) X(fpu_end)                                                \
     X(popf) X(popf_open) X(popf_end)                                                                  \
     X(sti_cpuid) X(sti_cpuid_at) X(sti_cpuid_end) X(ss_cpuid) X(ss_cpuid_at) X(ss_cpuid_end)
 enum label {
@@ -96,6 +100,7 @@ enum label {
 #define VECTOR_UD 6u
 #define VECTOR_GP 13u
 #define VECTOR_PF 14u
+#define VECTOR_AC 17u
 #define VECTOR_FREE 0x30u
 #define NO_ERROR UINT64_MAX
 
@@ -103,7 +108,9 @@ enum label {
 #define RFLAGS_CF 0x1ull
 #define RFLAGS_IF 0x200ull
 #define RFLAGS_RF 0x10000ull
+#define RFLAGS_AC 0x40000ull
 #define CR0_PE 0x1ull
+#define CR0_AM 0x40000ull
 #define CR0_PG 0x80000000ull
 
 extern enum mode mode;
@@ -122,6 +129,8 @@ void vm_end(void);
 /* Takes a page from the guest, and gives it back with rights CB_MAP_*. */
 void vm_unmap(uint32_t page);
 void vm_map(uint32_t page, uint32_t rights);
+/* Another handler for a vector; `user`: at the guest's user level, if it has one. */
+void vm_gate(uint32_t vector, enum label where, bool user);
 /* Gives it another 2 MiB at GUEST_LARGE, in one piece. */
 void vm_map_large(void);
 /* The page's bytes as the test sees them. */
@@ -194,10 +203,10 @@ void vm_return(void);
 enum trait {
     LENGTH_REPORTED,
     BLOCKED_MOV_SS,
-    SHADOW_RESTORED,
     NMI_WINDOW_EXACT,
     XSETBV_EXITS,
     INT3_EXITS,
+    ALIGNMENT_CHECKED,
     CR4_CHECKED,
     INTERRUPT_WHEN_OFF,
     INVALID_REASON,

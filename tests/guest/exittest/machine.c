@@ -17,6 +17,7 @@
 #define ENTRY_PRESENT 0x27ull /* user and writable too, accessed */
 #define ENTRY_LARGE 0xe7ull
 #define GATE_PRESENT 0x8e00u
+#define GATE_USER 0x6000u
 
 #define ATTR_USER 0x60u
 #define ATTR_UNUSABLE 0x1000u
@@ -143,7 +144,7 @@ static void write_descriptors(void)
     }
 }
 
-static void write_gate(uint32_t vector, uint32_t target)
+static void write_gate(uint32_t vector, uint32_t target, bool user)
 {
     uint32_t *gate;
 
@@ -152,8 +153,13 @@ static void write_gate(uint32_t vector, uint32_t target)
         return;
     }
     gate = vm_view(GUEST_IDT + vector * (mode == LONG ? 16 : 8));
-    gate[0] = SEL_CODE << 16 | target;
-    gate[1] = GATE_PRESENT;
+    gate[0] = (user ? SEL_USER_CODE : SEL_CODE) << 16 | target;
+    gate[1] = user ? GATE_PRESENT | GATE_USER : GATE_PRESENT;
+}
+
+void vm_gate(uint32_t vector, enum label where, bool user)
+{
+    write_gate(vector, (uint32_t)vm_address(where), user);
 }
 
 static bool has_error(uint32_t vector)
@@ -166,7 +172,7 @@ static void write_stub(uint32_t vector)
 {
     uint8_t *at = vm_view(GUEST_STUBS + vector * 16);
 
-    write_gate(vector, GUEST_STUBS + vector * 16);
+    write_gate(vector, GUEST_STUBS + vector * 16, false);
     *at++ = OP_OUT;
     *at++ = (uint8_t)vector;
     if (has_error(vector)) {

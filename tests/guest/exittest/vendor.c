@@ -16,14 +16,14 @@ static const struct {
     [LENGTH_REPORTED] = {0, 1},
     /* AMD-V has one kind of shadow. APM 15.21.5; SDM 25.4.2. */
     [BLOCKED_MOV_SS] = {CB_BLOCKED_STI, CB_BLOCKED_MOVSS},
-    /* 1: a shadow in a reply is obeyed. APM 15.21.5, but QEMU does not load it; SDM 27.6.1. */
-    [SHADOW_RESTORED] = {0, 1},
     /* 1: the NMI window opens right behind the IRET. AMD-V tells of the IRET, not of its end: APM 15.21.8; SDM 26.2. */
     [NMI_WINDOW_EXACT] = {0, 1},
     /* 1: XSETBV leaves the guest. APM 15.9, but not on QEMU; SDM 26.1.2. */
     [XSETBV_EXITS] = {0, 1},
     /* 1: so does INT3, if #BP does. APM 15.12.4, but not on QEMU; SDM 26.2. */
     [INT3_EXITS] = {0, 1},
+    /* 1: user code that is not aligned raises #AC if it asks for that. APM 8.2.17, but not on QEMU; SDM 3A, 6.15. */
+    [ALIGNMENT_CHECKED] = {0, 1},
     /* 1: a bit of CR4 that is not offered gives #GP. APM 3.1.3, but on QEMU the guest's state is invalid then; SDM 26.3. */
     [CR4_CHECKED] = {0, 1},
     /* 1: an interrupt is injected though RFLAGS.IF is clear; else the state is invalid. APM 15.20; SDM 27.3.1.4. */
