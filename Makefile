@@ -671,6 +671,14 @@ test: deps ## all tests
 	$(BUILD) $(UNIT_TESTS:%=$(B)/unit/%/test) $(SYSTEM_NEEDS)
 	$(Q)$(MAKE) --no-print-directory -j1 unit model system
 
+# What takes an hour, with new random numbers each time: tests/soak/run says what, and how to choose.
+SOAK_NEEDS := $(SYSTEM) $(CHECK_DUMP) $(patsubst %,$(B)/iso/%.iso,race race-mitigations race-plain)
+
+.PHONY: soak
+soak: deps ## loop tests for an hour (SOAK="--minutes N --only TEXT ..."); failures: build/soak/
+	$(BUILD) $(SOAK_NEEDS)
+	$(Q)tests/soak/run $(B) $(SOAK)
+
 # ---- Bench ---------------------------------------------------------------------------------------------------
 
 # Plugins of QEMU: one counts the instructions of paths, one looks for the longest stretch without interrupts.
