@@ -5,7 +5,19 @@
 #include "space.h"
 #include "kstring.h"
 
+#define CLEAR_PAGES 16u /* that one step clears */
+
 static const u16 class_size[ACCOUNT_CLASSES] = ACCOUNT_CLASS_SIZES;
+
+/* A page that has never been given out. The first one of a granule brings that into the direct map. */
+static void *account_fresh(struct account *top)
+{
+    u64 at = top->base + top->fresh++ * PAGE_SIZE;
+
+    if (is_aligned(at, PAGE_2M))
+        direct_map(at, PAGE_2M / PAGE_SIZE);
+    return direct(at);
+}
 
 void *account_page(struct account *a)
 {
@@ -17,7 +29,7 @@ void *account_page(struct account *a)
     if (page)
         top->free_pages = *(void **)page;
     else
-        page = direct(top->base + top->fresh++ * PAGE_SIZE);
+        page = account_fresh(top);
     a->used++;
     memset(page, 0, PAGE_SIZE);
     return page;
@@ -113,6 +125,7 @@ struct account *account_top(u64 base, u64 pages)
 {
     struct account *a = direct(base);
 
+    direct_map(base, PAGE_2M / PAGE_SIZE);
     memset(a, 0, PAGE_SIZE);
     a->obj.type = CB_TYPE_ACCOUNT;
     a->top = a;
@@ -124,7 +137,7 @@ struct account *account_top(u64 base, u64 pages)
     return a;
 }
 
-static status_t account_create_top(struct slot *ram, struct slot *dst)
+static status_t account_create_top(struct slot *ram, struct slot *dst, u64 *wait)
 {
     struct account *a;
 
@@ -134,12 +147,14 @@ static status_t account_create_top(struct slot *ram, struct slot *dst)
         return FAULT(BAD_PARAM, 0);
     if (ram->ram.pages > ACCOUNT_GRANULES_MAX * (PAGE_2M / PAGE_SIZE))
         return FAULT(TOO_LARGE, 0);
+    if (!grace_over(ram->ram.unmapped)) {
+        *wait = ram->ram.unmapped;
+        return CALL_AGAIN;
+    }
 
-    ram->ram.used = ram->ram.pages;
-    direct_map(ram->ram.base, ram->ram.pages);
     a = account_top(ram->ram.base, ram->ram.pages);
     a->obj.root = dst;
-    slot_insert(dst, ram, cpu_domain(), slot_word_make(CB_TYPE_ACCOUNT, CB_RIGHTS_ALL, a));
+    slot_insert(dst, ram, slot_word_make(CB_TYPE_ACCOUNT, CB_RIGHTS_ALL, a));
     return CB_OK;
 }
 
@@ -165,7 +180,7 @@ static status_t account_create_child(struct account *parent, struct slot *dst, u
     return CB_OK;
 }
 
-static status_t account_create_locked(struct regs *r)
+static status_t account_create_locked(struct regs *r, u64 *wait)
 {
     struct slot *source, *dst;
     status_t status = call_slot(CALL_SEL(r), CB_TYPE_NULL, 0, 0, &source);
@@ -191,22 +206,20 @@ static status_t account_create_locked(struct regs *r)
         status = call_destination(r->rsi, 1, &dst);
     if (status)
         return status;
-    return parent ? account_create_child(parent, dst, r->rdx) : account_create_top(source, dst);
+    return parent ? account_create_child(parent, dst, r->rdx) : account_create_top(source, dst, wait);
 }
 
 status_t account_create(struct regs *r)
 {
     status_t status;
+    u64 wait = 0;
 
     if (CALL_FLAGS(r))
         return FAULT(BAD_PARAM, 0);
-    /* Nobody may still reach the ram through a translation that is being taken away. */
-    if (reap_settle_unmaps(&status))
-        return status;
     lock_take(&tree_lock);
-    status = account_create_locked(r);
+    status = account_create_locked(r, &wait);
     lock_drop(&tree_lock);
-    return status;
+    return wait ? grace_settle(wait) : status;
 }
 
 bool account_bury(struct account *a, struct slot *root)
@@ -221,25 +234,31 @@ bool account_bury(struct account *a, struct slot *root)
 /* Clears what has ever been given out, some pages at a time, the account's own page last. */
 static enum account_step account_clear(struct account *a)
 {
-    unsigned limit = 64;
+    for (unsigned n = 0; a->fresh > 1; n++) {
+        u64 at = a->base + (a->fresh - 1) * PAGE_SIZE;
 
-    while (a->fresh > 1 && limit--)
-        memset(direct(a->base + --a->fresh * PAGE_SIZE), 0, PAGE_SIZE);
-    return a->fresh > 1 ? ACCOUNT_MORE : ACCOUNT_DONE;
+        if (n == CLEAR_PAGES)
+            return ACCOUNT_MORE;
+        memset(direct(at), 0, PAGE_SIZE);
+        if (is_aligned(at, PAGE_2M))
+            direct_unmap(at, PAGE_2M / PAGE_SIZE);
+        a->fresh--;
+    }
+    return ACCOUNT_DONE;
 }
 
 static enum account_step account_release_top(struct account *a)
 {
     struct slot *tombstone = a->tombstone;
-    u64 base = a->base, pages = a->pages;
+    u64 base = a->base;
 
     if (a->permanent)
         return ACCOUNT_DONE; /* the boot account: whoever destroys it has ended the system */
     if (account_clear(a) == ACCOUNT_MORE)
         return ACCOUNT_MORE;
     memset(a, 0, PAGE_SIZE);
-    direct_unmap(base, pages);
-    reap_grave(tombstone);
+    direct_unmap(base, PAGE_2M / PAGE_SIZE);
+    slot_exhume(tombstone);
     return ACCOUNT_DONE;
 }
 

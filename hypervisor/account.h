@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Accounts: kernel memory that user level handed over. A top account owns ram (in 2 MiB granules, present in the
- * direct map while it does); its children have quotas of pages. All memory given out is zeroed.
+ * direct map while it uses them); its children have quotas of pages. All memory given out is zeroed.
  *
  * Objects come from slabs of the account that pays (so that accounts never share a page);
  * tables take pages. All functions here: tree_lock held.
@@ -48,8 +48,8 @@ void *account_object(struct account *a, u64 size, enum cb_type type); /* struct 
 void account_object_free(struct object *obj);
 
 /*
- * The top account over boot-time ram [base, base + pages): the struct lies in its first page. The memory must be in
- * the direct map already (space.h: direct_map()). Boot; account_create uses it as well.
+ * The top account over the ram [base, base + pages): the struct lies in its first page. Its granules enter the direct map
+ * (space.h: direct_map()) as pages of them are given out for the first time.
  */
 struct account *account_top(u64 base, u64 pages);
 

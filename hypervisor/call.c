@@ -90,8 +90,8 @@ status_t call_domain(u32 sel, u32 right, unsigned arg, struct domain **d)
 void call_install(struct slot *dst, struct object *obj, u64 badge)
 {
     obj->root = dst;
-    slot_insert(dst, obj->account->obj.root, cpu_domain(), slot_word_make(obj->type, CB_RIGHTS_ALL, obj));
     dst->badge = badge;
+    slot_insert(dst, obj->account->obj.root, slot_word_make(obj->type, CB_RIGHTS_ALL, obj));
 }
 
 status_t call_null(struct regs *r)

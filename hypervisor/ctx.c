@@ -26,6 +26,7 @@ bool ctx_init(struct ctx *c, struct domain *d, u32 cpu_id, u8 flags)
     list_init(&c->wait_node);
     list_init(&c->domain_node);
     list_init(&c->grace_node);
+    list_init(&c->job.node);
     c->utcb = account_page(c->obj.account);
     c->fpu = account_page(c->obj.account);
     if (c->fpu)
@@ -333,6 +334,7 @@ void ctx_drop_callers(struct ctx *c)
  */
 void ctx_stop(struct ctx *c)
 {
+    reap_abandon(c);
     c->state = CTX_STOPPED;
     ctx_drop_callers(c);
     cpu.current = NULL;

@@ -18,6 +18,7 @@
 #include "cpu.h"
 #include "list.h"
 #include "object.h"
+#include "reap.h"
 #include "regs.h"
 #include "remote.h"
 #include "timerq.h"
@@ -99,9 +100,12 @@ struct ctx {
     u8 *fpu;                    /* direct map: one page, XSAVE area */
     struct ctx *post_next;      /* post_lock of the home CPU: cpu->posts */
     _Atomic u32 post_ops;       /* post_lock to write: CTX_OP_*; nonzero: queued, or being carried out */
-    u32 grace_rounds;           /* revoke: how often it has waited */
-    u64 grace_epoch;            /* CTX_GRACE: wanted */
+    bool reaping;               /* in the middle of revoke or destroy */
+    bool settling;              /* ... in its second half (reap.c) */
+    bool got_on;                /* ... and has got on since it waited last */
+    u64 grace_epoch;            /* CTX_GRACE: wanted; settling: after this one no translation taken away is in use */
     struct list grace_node;     /* cpu->grace_waiters */
+    struct reap_job job;        /* tree_lock: what revoke and destroy have set free */
 };
 ASSERT_OFFSET(struct ctx, regs, CTX_REGS);
 

@@ -53,9 +53,10 @@ status_t derive_slot(struct slot *src, struct domain *to, u32 sel, u32 rights, u
     } else if (slot_word_type(word) == CB_TYPE_FRAME) {
         dst->frame.base = src->frame.base + (arg1 << PAGE_SHIFT);
         dst->frame.pages = arg2 ? arg2 : src->frame.pages - arg1;
-        dst->frame.attr = src->frame.attr;
+        dst->frame.unmapped = 0;
+        dst->attr = src->attr;
     }
-    slot_insert(dst, src, to, keep);
+    slot_insert(dst, src, keep);
     return CB_OK;
 }
 

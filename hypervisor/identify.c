@@ -19,7 +19,7 @@ static void identify_details(const struct slot *s, enum cb_type type, u64 *x, u6
     switch (type) {
     case CB_TYPE_RAM:
         *x = s->ram.pages;
-        *y = slot_has_children(s) ? s->ram.pages - s->ram.used : s->ram.pages;
+        *y = s->ram.pages - slot_ram_used(s);
         break;
     case CB_TYPE_FRAME: *x = s->frame.pages; break;
     case CB_TYPE_MAPPING: *x = s->mapping.pages; *y = s->mapping.address; break;

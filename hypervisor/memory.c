@@ -8,14 +8,17 @@ static status_t ram_place(const struct slot *ram, u64 pages, u64 align, u64 *pla
 {
     u64 first = ram->ram.base >> PAGE_SHIFT;
 
-    *place = align_up(first + ram->ram.used, align) - first;
+    *place = align_up(first + slot_ram_used(ram), align) - first;
     if (*place > ram->ram.pages || pages > ram->ram.pages - *place)
         return FAULT(NO_ROOM, 0);
     return CB_OK;
 }
 
-/* The common part of ram_split and frame_create: takes a piece off the ram. */
-static status_t ram_take(struct regs *r, enum cb_type type)
+/*
+ * The common part of ram_split and frame_create: takes a piece off the ram. Where it can still be reached, the call is to
+ * be made again after the grace period *wait. Models: tests/model/settle.pml.
+ */
+static status_t ram_take(struct regs *r, enum cb_type type, u64 *wait)
 {
     u64 pages = r->rdx, align = r->r8, place;
     struct slot *ram, *dst;
@@ -26,9 +29,8 @@ static status_t ram_take(struct regs *r, enum cb_type type)
         status = call_slot(CALL_SEL(r), CB_TYPE_RAM, CB_RIGHT_SPLIT, 0, &ram);
     if (status)
         return status;
-    if (!slot_has_children(ram))
-        ram->ram.used = 0;
-    else if (slot_word_type(slot_word(ram->next)) == CB_TYPE_ACCOUNT || (ram->next->flags & SLOT_TOMBSTONE))
+    if (slot_has_children(ram) &&
+        (slot_word_type(slot_word(ram->next)) == CB_TYPE_ACCOUNT || (ram->next->flags & SLOT_TOMBSTONE)))
         return FAULT(BUSY, 0);
     status = ram_place(ram, pages, align, &place);
     if (!status)
@@ -38,23 +40,23 @@ static status_t ram_take(struct regs *r, enum cb_type type)
     if (status)
         return status;
 
-    ram->ram.used = place + pages;
-    if (type == CB_TYPE_RAM) {
-        dst->ram.base = ram->ram.base + (place << PAGE_SHIFT);
-        dst->ram.pages = pages;
-        dst->ram.used = 0;
-    } else {
-        dst->frame.base = ram->ram.base + (place << PAGE_SHIFT);
-        dst->frame.pages = pages;
-        dst->frame.attr = MEM_WB;
+    if (!grace_over(ram->ram.unmapped)) {
+        *wait = ram->ram.unmapped;
+        return CALL_AGAIN;
     }
-    slot_insert(dst, ram, to, slot_word_make(type, CB_RIGHTS_ALL, NULL));
+
+    dst->ram.base = ram->ram.base + (place << PAGE_SHIFT);
+    dst->ram.pages = pages;
+    dst->ram.unmapped = 0;
+    dst->attr = MEM_WB;
+    slot_insert(dst, ram, slot_word_make(type, CB_RIGHTS_ALL, NULL));
     return CB_OK;
 }
 
 static status_t ram_call(struct regs *r, enum cb_type type)
 {
     status_t status;
+    u64 wait = 0;
 
     if (CALL_FLAGS(r))
         return FAULT(BAD_PARAM, 0);
@@ -62,13 +64,10 @@ static status_t ram_call(struct regs *r, enum cb_type type)
         return FAULT(BAD_PARAM, 2);
     if (!is_power_of_2(r->r8) || r->r8 > DIRECT_SIZE >> PAGE_SHIFT)
         return FAULT(BAD_PARAM, 3);
-    /* The ram may have been used until a moment ago: nobody may still reach it. */
-    if (reap_settle_unmaps(&status))
-        return status;
     lock_take(&tree_lock);
-    status = ram_take(r, type);
+    status = ram_take(r, type, &wait);
     lock_drop(&tree_lock);
-    return status;
+    return wait ? grace_settle(wait) : status;
 }
 
 status_t ram_split(struct regs *r)
@@ -100,12 +99,13 @@ static status_t map_locked(struct regs *r, struct domain *to)
         status = slot_reserve(to, LOW(r->rsi), 1, &dst);
     if (!status)
         status = space_map(&to->space, to->obj.account, address, frame->frame.base + (offset << PAGE_SHIFT), pages, rights,
-                           (u32)frame->frame.attr);
+                           frame->attr);
     if (status)
         return status;
     dst->mapping.address = address;
     dst->mapping.pages = pages;
-    slot_insert(dst, frame, to, slot_word_make(CB_TYPE_MAPPING, 0, NULL));
+    dst->mapping.domain = to;
+    slot_insert(dst, frame, slot_word_make(CB_TYPE_MAPPING, 0, NULL));
     return CB_OK;
 }
 

@@ -113,6 +113,6 @@ status_t portal_slot_set(struct slot *s, u64 sel, unsigned arg, u32 cpu_id)
     }
     portal_slot_clear(s);
     if (source)
-        slot_insert(s, source, NULL, slot_word(source));
+        slot_insert(s, source, slot_word(source));
     return CB_OK;
 }

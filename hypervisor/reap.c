@@ -9,6 +9,8 @@
  *   PHASE_FREE      a grace period after nothing led to it any more: its memory goes back
  *
  * Whatever cannot go on yet (an account whose objects are still in limbo) tries again a grace period later.
+ *
+ * Each step begins with taking an object from its queue, and ends with its being on one, or freed, in one hold of the lock.
  */
 #include "reap.h"
 
@@ -20,58 +22,91 @@
 
 enum phase { PHASE_ALIVE, PHASE_ROOT, PHASE_CONTENTS, PHASE_CUT, PHASE_FREE };
 
-struct queue {
-    struct object *head, **tail;
-};
+/* All under tree_lock. */
+static struct reap_job orphans;      /* what nobody waits for */
+static struct list jobs = { &jobs, &jobs }; /* the others that are not empty, through `node` */
+static struct reap_job *job = &orphans; /* that which is being worked for: what dies meanwhile becomes part of it */
+static bool in_vain;                 /* the step can only be made again later, since something else has not ended yet */
 
-/* All under tree_lock; the atomics are read without it by reap_pending(). */
-static struct queue zombies = { .tail = &zombies.head };
-static struct queue limbo = { .tail = &limbo.head }; /* oldest epoch first */
-static struct slot *graves;
-static u64 unmap_epoch;           /* grace period after which no translation taken away is in use */
-static _Atomic u32 work_count;    /* zombies */
-static _Atomic u64 limbo_epoch;   /* of the oldest in limbo or grave, 0: nobody there */
+/* Read without the lock by reap_pending(): the period after which there is work for orphans; 0: now, NEVER: there is none. */
+static _Atomic u64 orphans_epoch = UINT64_MAX;
+#define NEVER UINT64_MAX
 
-/*
- * Capabilities removed under one hold of the lock. Whoever derives what is being removed adds one in a hold, and
- * there are fewer such CPUs than this: removal gains on them.
- */
-#define REVOKE_BATCH CPUS_MAX
-/* grace periods after which all that a revocation set free has come back: contexts (two), domains' parts, accounts, ram */
-#define SETTLE_ROUNDS 6u
-
-static void queue_append(struct queue *q, struct object *obj)
+static void queue_append(struct reap_queue *q, struct object *obj)
 {
     obj->next = NULL;
-    *q->tail = obj;
-    q->tail = &obj->next;
+    if (q->head)
+        q->tail->next = obj;
+    else
+        q->head = obj;
+    q->tail = obj;
 }
 
-static struct object *queue_take(struct queue *q)
+static void queue_prepend(struct reap_queue *q, struct object *obj)
 {
-    struct object *obj = q->head;
-
-    q->head = obj->next;
     if (!q->head)
-        q->tail = &q->head;
-    return obj;
+        q->tail = obj;
+    obj->next = q->head;
+    q->head = obj;
 }
 
-static void limbo_update(void)
+static void queue_move(struct reap_queue *from, struct reap_queue *to)
 {
-    u64 epoch = limbo.head ? limbo.head->epoch : 0;
+    if (!from->head)
+        return;
+    if (to->head)
+        to->tail->next = from->head;
+    else
+        to->head = from->head;
+    to->tail = from->tail;
+    from->head = NULL;
+}
 
-    if (graves && (!epoch || graves->grave.epoch < epoch))
-        epoch = graves->grave.epoch;
-    atomic_store(&limbo_epoch, epoch);
+/* The period that has to be over before a step of the job can be made. */
+static u64 job_epoch(const struct reap_job *j)
+{
+    return j->zombies.head ? 0 : j->limbo.head ? j->limbo.head->epoch : NEVER;
+}
+
+/* The job has got more, or less. */
+static void job_changed(struct reap_job *j)
+{
+    u64 epoch = job_epoch(j);
+
+    if (j == &orphans)
+        atomic_store(&orphans_epoch, epoch);
+    else if (epoch == NEVER)
+        list_remove(&j->node);
+    else if (list_empty(&j->node))
+        list_append(&jobs, &j->node);
+}
+
+static void job_move(struct reap_job *from, struct reap_job *to)
+{
+    queue_move(&from->zombies, &to->zombies);
+    queue_move(&from->limbo, &to->limbo);
+    job_changed(from);
+    job_changed(to);
+}
+
+/* Whose job is what the context sets free? That of one that dies goes to its killer. */
+static struct reap_job *job_of(struct ctx *c)
+{
+    return c->obj.dying ? &orphans : &c->job;
 }
 
 static void limbo_enter(struct object *obj, enum phase then)
 {
     obj->dying = (u8)then;
     obj->epoch = grace_next();
-    queue_append(&limbo, obj);
-    limbo_update();
+    queue_append(&job->limbo, obj);
+}
+
+/* It can only try again later, since something else has not ended yet. */
+static void limbo_again(struct object *obj)
+{
+    in_vain = true;
+    limbo_enter(obj, (enum phase)obj->dying);
 }
 
 void reap_object(struct object *obj)
@@ -79,38 +114,15 @@ void reap_object(struct object *obj)
     if (obj->dying)
         return;
     obj->dying = PHASE_ROOT;
-    queue_append(&zombies, obj);
-    atomic_fetch_add(&work_count, 1);
-}
-
-void reap_note_unmap(void)
-{
-    unmap_epoch = grace_next();
-}
-
-void reap_grave(struct slot *tombstone)
-{
-    struct slot **at = &graves;
-
-    while (*at)
-        at = &(*at)->grave.next;
-    tombstone->grave.next = NULL;
-    tombstone->grave.epoch = grace_next();
-    *at = tombstone;
-    limbo_update();
+    queue_append(&job->zombies, obj);
+    job_changed(job);
 }
 
 bool reap_pending(void)
 {
-    u64 epoch = atomic_load(&limbo_epoch);
+    u64 epoch = atomic_load(&orphans_epoch);
 
-    return atomic_load(&work_count) || (epoch && (epoch >= grace_next() || grace_over(epoch)));
-}
-
-/* Removes one leaf below `s`, or `s` itself. False: a tombstone is in the way. */
-static bool remove_below(struct slot *s)
-{
-    return slot_remove(slot_leaf(s));
+    return epoch != NEVER && (epoch >= grace_next() || grace_over(epoch));
 }
 
 /*
@@ -132,7 +144,7 @@ static bool object_kill(struct object *obj)
 static void context_free(struct ctx *c)
 {
     if (!ctx_is_quiet(c))
-        limbo_enter(&c->obj, PHASE_FREE);
+        limbo_again(&c->obj);
     else if (ctx_is_vcpu(c))
         vcpu_free(vcpu_of(c));
     else
@@ -150,7 +162,7 @@ static bool object_free(struct object *obj)
         switch (account_release((struct account *)obj)) {
         case ACCOUNT_DONE: return true;
         case ACCOUNT_MORE: return false;
-        case ACCOUNT_GRACE: limbo_enter(obj, PHASE_FREE); return true;
+        case ACCOUNT_GRACE: limbo_again(obj); return true;
         }
         return true;
     default: account_object_free(obj); return true;
@@ -158,53 +170,57 @@ static bool object_free(struct object *obj)
 }
 
 /*
- * A domain's contexts become zombies, and the domain queues behind them: when it is its turn again, they have been
- * cut off, and nothing runs in it once the next grace period is over.
+ * A domain's contexts become zombies, and the domain queues behind each: when all have been cut off, nothing runs in it
+ * once the next grace period is over. Those that somebody else kills are waited for.
  */
 static bool domain_stop_step(struct domain *d)
 {
-    struct list *first = d->contexts.next;
+    for (unsigned n = 0; n < REAP_BATCH && !list_empty(&d->contexts); n++) {
+        struct ctx *c = CONTAINER_OF(d->contexts.next, struct ctx, domain_node);
+        bool dying = c->obj.dying;
 
-    if (first != &d->contexts) {
-        list_remove(first);
-        reap_object(&CONTAINER_OF(first, struct ctx, domain_node)->obj);
+        list_remove(&c->domain_node);
+        list_append(&d->contexts, &c->domain_node);
+        if (dying)
+            continue;
+        reap_object(&c->obj);
+        queue_append(&job->zombies, &d->obj);
+        return true;
+    }
+    if (list_empty(&d->contexts)) {
+        d->obj.dying = PHASE_CONTENTS;
         return false;
     }
-    d->obj.dying = PHASE_CONTENTS;
-    atomic_fetch_add(&work_count, 1);
-    queue_append(&zombies, &d->obj);
+    limbo_again(&d->obj);
     return true;
+}
+
+/* Removes what hangs below a slot, for one hold of the lock, and the slot at last, unless that stays as a tombstone. */
+static enum slot_prune uproot(struct slot *s)
+{
+    enum slot_prune result = slot_prune(s);
+
+    return result == SLOT_DONE && !slot_remove(s) ? SLOT_BLOCKED : result;
 }
 
 /* Removes a domain's capabilities, with all that was derived from them. True: it waits in limbo now. */
 static bool domain_empty_step(struct domain *d)
 {
-    for (unsigned n = 0; n < REVOKE_BATCH && d->teardown < CB_SELECTORS; n++) {
+    for (unsigned n = 0; n < CAPS_PER_PAGE && d->teardown < CB_SELECTORS; n++) {
         struct slot *page = caps_page(d, d->teardown);
         struct slot *s = page ? &page[d->teardown % CAPS_PER_PAGE] : NULL;
 
-        if (!page) {
-            d->teardown += CAPS_PER_PAGE;
-        } else if (!slot_used(s)) {
-            d->teardown++;
-        } else if (!remove_below(s)) {
-            limbo_enter(&d->obj, PHASE_CONTENTS);
+        if (page && slot_used(s)) {
+            if (uproot(s) != SLOT_BLOCKED)
+                return false;
+            limbo_again(&d->obj);
             return true;
         }
+        d->teardown += page ? 1u : (u32)CAPS_PER_PAGE;
     }
     if (d->teardown < CB_SELECTORS)
         return false;
     limbo_enter(&d->obj, PHASE_FREE);
-    return true;
-}
-
-/* Removes a batch of what hangs below an object's first capability, and that last. False: a tombstone is in the way. */
-static bool uproot(struct object *obj)
-{
-    for (unsigned n = 0; n < REVOKE_BATCH && obj->root; n++) {
-        if (!remove_below(obj->root) && obj->root)
-            return false;
-    }
     return true;
 }
 
@@ -217,26 +233,36 @@ static bool is_context(const struct object *obj)
     return obj->type == CB_TYPE_THREAD || obj->type == CB_TYPE_VCPU;
 }
 
-/*
- * One step of the zombie at the head of the queue, which has been taken from it. True: it is in limbo, queued
- * again, or no more; false: it is to go on next.
- */
+/* One step of what has lost its first capability. True: the same as of zombie_step(). */
+static bool corpse_step(struct object *obj)
+{
+    if (obj->type == CB_TYPE_DOMAIN)
+        return domain_stop_step((struct domain *)obj);
+    if (!object_kill(obj))
+        return false;
+    if (is_context(obj)) {
+        struct reap_job *its = &((struct ctx *)obj)->job;
+
+        if (its == job) /* it has killed itself */
+            job = &orphans;
+        job_move(its, job);
+    }
+    limbo_enter(obj, is_context(obj) ? PHASE_CUT : PHASE_FREE);
+    return true;
+}
+
+/* One step of a zombie, which is on no queue. True: it is in limbo, queued again, or no more; false: it is to go on next. */
 static bool zombie_step(struct object *obj)
 {
     switch ((enum phase)obj->dying) {
     case PHASE_ROOT:
-        if (!uproot(obj)) {
-            limbo_enter(obj, PHASE_ROOT);
+        if (!obj->root)
+            return corpse_step(obj);
+        if (uproot(obj->root) == SLOT_BLOCKED && obj->root) {
+            limbo_again(obj);
             return true;
         }
-        if (obj->root)
-            return false;
-        if (obj->type == CB_TYPE_DOMAIN)
-            return domain_stop_step((struct domain *)obj);
-        if (!object_kill(obj))
-            return false;
-        limbo_enter(obj, is_context(obj) ? PHASE_CUT : PHASE_FREE);
-        return true;
+        return false;
     case PHASE_CONTENTS:
         return domain_empty_step((struct domain *)obj);
     case PHASE_CUT:
@@ -247,147 +273,158 @@ static bool zombie_step(struct object *obj)
     }
 }
 
-/* What has waited long enough in limbo goes on. */
-static void limbo_leave(void)
+/* One bounded step of a job. NOTHING: all of it waits. IN_VAIN: what it was made for does. tree_lock held. */
+enum step { STEP_NOTHING, STEP_IN_VAIN, STEP_DONE };
+static enum step job_step(struct reap_job *j)
 {
-    while (limbo.head && grace_over(limbo.head->epoch)) {
-        queue_append(&zombies, queue_take(&limbo));
-        atomic_fetch_add(&work_count, 1);
-    }
-    while (graves && grace_over(graves->grave.epoch)) {
-        struct slot *s = graves;
+    struct reap_queue *q = j->zombies.head ? &j->zombies : &j->limbo;
+    struct object *obj = q->head;
 
-        graves = s->grave.next;
-        slot_unlink(s);
-    }
-    limbo_update();
+    if (!grace_over(job_epoch(j)))
+        return STEP_NOTHING;
+    q->head = obj->next;
+    in_vain = false;
+    job = j;
+    if (!zombie_step(obj))
+        queue_prepend(&j->zombies, obj);
+    job = &orphans;
+    job_changed(j);
+    return in_vain ? STEP_IN_VAIN : STEP_DONE;
 }
 
 void reap_step(void)
 {
     u64 epoch;
-    struct object *obj;
 
     lock_take(&tree_lock);
-    limbo_leave();
-    epoch = atomic_load(&limbo_epoch);
-    if (!zombies.head && epoch >= grace_next()) {
+    epoch = job_epoch(&orphans);
+    if (job_step(&orphans) == STEP_NOTHING && epoch != NEVER && epoch >= grace_next())
         grace_begin();
-    } else if (zombies.head) {
-        obj = queue_take(&zombies);
-        if (zombie_step(obj)) {
-            atomic_fetch_sub(&work_count, 1);
-        } else {
-            obj->next = zombies.head;
-            zombies.head = obj;
-            if (!obj->next)
-                zombies.tail = &obj->next;
-        }
-    }
     lock_drop(&tree_lock);
 }
 
-/* Does anything removed so far still wait for a grace period? The latest one it needs, 0 for none. tree_lock held. */
-static u64 unsettled(void)
+void reap_abandon(struct ctx *c)
 {
-    u64 epoch = grace_over(unmap_epoch) ? 0 : unmap_epoch;
-
-    for (const struct slot *s = graves; s; s = s->grave.next)
-        epoch = MAX(epoch, s->grave.epoch);
-    if (limbo.head)
-        epoch = MAX(epoch, CONTAINER_OF(limbo.tail, struct object, next)->epoch);
-    return epoch;
+    if (!c->reaping)
+        return;
+    lock_take(&tree_lock);
+    job_move(&c->job, &orphans);
+    lock_drop(&tree_lock);
+    c->reaping = c->settling = false;
 }
 
-/* Waits until epoch is over; begins it if nobody has. */
-static status_t settle_wait(u64 epoch)
+/* A step of what others wait for, or nobody: for those whose own work cannot go on before. False: there is none now. */
+static bool help(void)
 {
-    return grace_wait(epoch >= grace_next() ? grace_begin() : epoch);
+    struct reap_job *j = &orphans;
+    enum step step;
+
+    lock_take(&tree_lock);
+    if (!reap_pending() && !list_empty(&jobs)) {
+        j = CONTAINER_OF(jobs.next, struct reap_job, node);
+        list_remove(&j->node);
+        list_append(&jobs, &j->node);
+    }
+    step = job_step(j);
+    lock_drop(&tree_lock);
+    return step == STEP_DONE;
 }
 
-bool reap_settle_unmaps(status_t *status)
+/*
+ * Does the context's job, as far as it can be done now. OK: all is done. CALL_AGAIN and so on: what the call handler
+ * returns.
+ */
+static status_t work(struct ctx *c)
 {
+    enum step step;
     u64 epoch;
 
-    lock_take(&tree_lock);
-    epoch = unmap_epoch;
-    lock_drop(&tree_lock);
-    if (grace_over(epoch))
-        return false;
-    *status = settle_wait(epoch);
-    return true;
+    do {
+        lock_take(&tree_lock);
+        step = job_step(&c->job);
+        epoch = job_epoch(&c->job);
+        lock_drop(&tree_lock);
+        c->got_on |= step == STEP_DONE;
+        if (step != STEP_NOTHING && kernel_preempt())
+            return CALL_AGAIN;
+    } while (step != STEP_NOTHING);
+    if (!grace_over(c->grace_epoch))
+        return grace_settle(c->grace_epoch);
+    if (epoch == NEVER)
+        return CB_OK;
+    if (!c->got_on && help())
+        return CALL_AGAIN;
+    c->got_on = false;
+    return grace_settle(epoch);
 }
 
 /*
  * The second half of revoke and destroy: frees what has been cut off, over as many grace periods as that takes. The
- * context's `grace_rounds` tells that a call made again is in this half.
+ * context's `settling` tells that a call made again is in this half.
  */
 static status_t settle(struct ctx *c)
 {
-    u64 epoch;
+    status_t status;
 
-    c->grace_rounds = MAX(c->grace_rounds, 1);
-    while (reap_pending()) {
-        reap_step();
-        if (kernel_preempt())
-            return CALL_AGAIN;
-    }
-    lock_take(&tree_lock);
-    epoch = unsettled();
-    lock_drop(&tree_lock);
-    if (epoch && c->grace_rounds < SETTLE_ROUNDS) {
-        c->grace_rounds++;
-        return settle_wait(epoch);
-    }
-    c->grace_rounds = 0;
-    return CB_OK;
+    c->settling = true;
+    status = work(c);
+    if (!status)
+        c->reaping = c->settling = false;
+    return status;
 }
 
-/* Removes what was derived from `s`, and `s` if `self`, for one hold of the lock. True: all is gone. */
-static bool revoke_batch(struct slot *s, bool self, bool *blocked)
+/* The first half begins, or goes on. */
+static void begin(struct ctx *c)
 {
-    s->flags |= SLOT_REVOKING;
-    for (unsigned n = 0; n < REVOKE_BATCH; n++) {
-        struct slot *leaf = slot_leaf(s);
+    if (!c->reaping && reap_pending())
+        reap_step(); /* where no CPU ever idles, this is when it is done */
+    c->reaping = true;
+}
 
-        if (leaf == s && !self) {
-            s->flags &= ~SLOT_REVOKING;
-            return true;
-        }
-        if (!slot_remove(leaf)) {
-            *blocked = true;
-            return leaf == s;
-        }
-        if (leaf == s)
-            return true;
+static enum slot_prune revoke_batch(struct ctx *c, struct slot *s, bool self)
+{
+    enum slot_prune result;
+
+    job = job_of(c);
+    result = slot_prune(s);
+    if (result == SLOT_DONE) {
+        c->grace_epoch = slot_unmapped(s);
+        if (self)
+            (void)slot_remove(s); /* or it is a tombstone, and the caller has no more capability */
     }
-    return false;
+    job = &orphans;
+    return result;
 }
 
 status_t revoke(struct regs *r)
 {
+    enum slot_prune result = SLOT_DONE;
     struct ctx *c = cpu.current;
-    bool blocked = false, done;
     struct slot *s;
     status_t status;
 
-    if (c->grace_rounds)
+    if (c->settling)
         return settle(c);
     if (CALL_FLAGS(r) & ~CB_REVOKE_SELF)
         return FAULT(BAD_PARAM, 0);
-    do {
-        lock_take(&tree_lock);
-        status = call_slot(CALL_SEL(r), CB_TYPE_NULL, 0, 0, &s);
-        done = status || revoke_batch(s, CALL_FLAGS(r) & CB_REVOKE_SELF, &blocked);
-        lock_drop(&tree_lock);
-        if (status)
-            return status;
-        if (blocked && !done)
-            return reap_pending() ? (reap_step(), CALL_AGAIN) : settle_wait(grace_begin());
-        if (!done && kernel_preempt())
-            return CALL_AGAIN;
-    } while (!done);
-    return settle(c);
+    begin(c);
+    lock_take(&tree_lock);
+    status = call_slot(CALL_SEL(r), CB_TYPE_NULL, 0, 0, &s);
+    if (!status)
+        result = revoke_batch(c, s, CALL_FLAGS(r) & CB_REVOKE_SELF);
+    lock_drop(&tree_lock);
+    if (status) {
+        reap_abandon(c);
+        return status;
+    }
+    if (result == SLOT_DONE)
+        return settle(c);
+    if (result == SLOT_MORE)
+        return CALL_AGAIN;
+    status = work(c);
+    if (status)
+        return status;
+    return help() ? CALL_AGAIN : grace_settle(grace_next());
 }
 
 status_t destroy(struct regs *r)
@@ -396,10 +433,11 @@ status_t destroy(struct regs *r)
     struct slot *s;
     status_t status;
 
-    if (c->grace_rounds)
+    if (c->settling)
         return settle(c);
     if (CALL_FLAGS(r))
         return FAULT(BAD_PARAM, 0);
+    begin(c);
     lock_take(&tree_lock);
     status = call_slot(CALL_SEL(r), CB_TYPE_NULL, 0, 0, &s);
     if (!status) {
@@ -409,9 +447,13 @@ status_t destroy(struct regs *r)
             status = FAULT(BAD_CAP, 0);
         else if (!(slot_word_rights(word) & CB_RIGHT_DESTROY))
             status = FAULT(BAD_RIGHT, 0);
-        else
+        job = job_of(c);
+        if (!status)
             reap_object(slot_word_object(word));
+        job = &orphans;
     }
     lock_drop(&tree_lock);
+    if (status)
+        reap_abandon(c);
     return status ? status : settle(c);
 }

@@ -6,17 +6,31 @@
  * runs a user or guest is interrupted, and so passes it): afterwards no CPU holds a pointer it read before, and
  * every CPU has carried out posted work and flushed what it had to.
  *
- * Zombies (objects whose first capability is gone) are dismantled step by step, wait for a grace period, and are
- * freed. Whoever revokes does this work; what a killed revoker leaves is done by CPUs that idle.
+ * Zombies (objects whose first capability is gone) are dismantled step by step, wait for grace periods, and are
+ * freed. Whoever revokes or destroys does this work, and waits for it, but for no other's: it is the *job* of its
+ * context. Whoever kills a context takes over its job. What is left without anybody who waits for it is done by CPUs that
+ * idle, and by those who wait for it.
  */
 #ifndef REAP_H
 #define REAP_H
 
+#include "list.h"
 #include "object.h"
 #include "types.h"
 
 struct ctx;
 struct slot;
+
+struct reap_queue {
+    struct object *head, *tail; /* through `next`; tail: of no meaning if there is no head */
+};
+
+/* Part of a context. tree_lock. */
+struct reap_job {
+    struct reap_queue zombies;  /* what can be worked for */
+    struct reap_queue limbo;    /* what waits for grace periods; each is asked for again when those before it have left */
+    struct list node;           /* in the list of all jobs that are not empty */
+};
 
 /*
  * The object is to die: it becomes a zombie (if it is not one). If it still has its first capability, that and
@@ -27,28 +41,16 @@ void reap_object(struct object *obj);
 #define REAP_BATCH 16u /* links that one step may cut */
 
 /*
- * A translation was taken away: until the next grace period is over, memory may still be reached through it.
- * tree_lock held.
+ * `c` is not going to make the call again that it was in the middle of: nobody waits any more for what that has left.
+ * Nothing if it was in none.
  */
-void reap_note_unmap(void);
+void reap_abandon(struct ctx *c);
 
-/*
- * A top account's ram has been cleared and taken from the direct map: its tombstone goes after a grace period.
- * tree_lock held.
- */
-void reap_grave(struct slot *tombstone);
-
-/* Is there anything to do that does not wait for a grace period? Cheap, without the lock. */
+/* Is there anything to do that nobody waits for, and that does not wait for a grace period? Cheap, without the lock. */
 bool reap_pending(void);
 
 /* One bounded step of that work. */
 void reap_step(void);
-
-/*
- * For calls that give memory a new use: true if a translation taken away may still be in use somewhere. The current
- * context then waits and makes its call again; the call handler returns `*status`.
- */
-bool reap_settle_unmaps(status_t *status);
 
 /* The epoch of the next grace period to begin. */
 u64 grace_next(void);
@@ -67,8 +69,11 @@ void grace_pass(u64 wanted);
 /* The epoch of the last grace period begun. */
 u64 grace_wanted_now(void);
 
-/* The current context waits for `epoch`, then makes its call again. What the call handler returns. */
-status_t grace_wait(u64 epoch) MUST_CHECK;
+/*
+ * The current context waits for the period `epoch`, which it begins if nobody has, then makes its call again. What the
+ * call handler returns.
+ */
+status_t grace_settle(u64 epoch) MUST_CHECK;
 
 /* ctx_kill(): `c`, in state CTX_GRACE, waits no more. */
 void grace_leave(struct ctx *c);

@@ -83,17 +83,17 @@ static struct slot *root_slot(u32 sel)
 
 static void root_insert(u32 sel, enum cb_type type, u32 rights)
 {
-    slot_insert(root_slot(sel), NULL, root, slot_word_make(type, rights, NULL));
+    slot_insert(root_slot(sel), NULL, slot_word_make(type, rights, NULL));
 }
 
-static struct slot *root_frame(u32 sel, u64 base, u64 pages, u32 rights, u64 attr)
+static struct slot *root_frame(u32 sel, u64 base, u64 pages, u32 rights, u32 attr)
 {
     struct slot *s = root_slot(sel);
 
     s->frame.base = base;
     s->frame.pages = pages;
-    s->frame.attr = attr;
-    slot_insert(s, NULL, root, slot_word_make(CB_TYPE_FRAME, rights, NULL));
+    s->attr = attr;
+    slot_insert(s, NULL, slot_word_make(CB_TYPE_FRAME, rights, NULL));
     return s;
 }
 
@@ -122,7 +122,6 @@ static void root_make(void)
     struct account *account;
     struct slot *s;
 
-    direct_map(base, ROOT_ACCOUNT_PAGES);
     account = account_top(base, ROOT_ACCOUNT_PAGES);
     account->permanent = true;
     root = domain_alloc(account, false);
@@ -131,7 +130,7 @@ static void root_make(void)
 
     s = root_slot(CB_ROOT_SEL_ACCOUNT);
     account->obj.root = s;
-    slot_insert(s, NULL, root, slot_word_make(CB_TYPE_ACCOUNT, CB_RIGHTS_ALL & ~CB_RIGHT_DESTROY, account));
+    slot_insert(s, NULL, slot_word_make(CB_TYPE_ACCOUNT, CB_RIGHTS_ALL & ~CB_RIGHT_DESTROY, account));
     domain_load(&root->space.cpus[cpu.id]);
     call_install(root_slot(CB_ROOT_SEL_DOMAIN), &root->obj, 0);
     root_insert(CB_ROOT_SEL_LOG, CB_TYPE_LOG, CB_RIGHT_READ | CB_RIGHT_CONTROL);
@@ -154,7 +153,7 @@ static void root_add_entry(enum cb_boot_kind kind, u64 base, u64 size, const cha
         s = root_slot(sel);
         s->ram.base = base;
         s->ram.pages = pages;
-        slot_insert(s, NULL, root, slot_word_make(CB_TYPE_RAM, CB_RIGHT_SPLIT, NULL));
+        slot_insert(s, NULL, slot_word_make(CB_TYPE_RAM, CB_RIGHT_SPLIT, NULL));
         break;
     case CB_BOOT_MODULE: root_frame(sel, base, pages, all, MEM_WB); break;
     case CB_BOOT_DEVICE: root_frame(sel, base, pages, CB_RIGHT_READ | CB_RIGHT_WRITE, MEM_UC); break;

@@ -8,6 +8,10 @@
 
 struct lock tree_lock;
 
+/* What one hold of the lock may remove: a slot counts as many steps, and so does each entry of page tables. */
+#define PRUNE_STEPS 1024u
+#define PRUNE_SLOT 16u
+
 /* Head of the list, above all roots. */
 static struct slot tree = { .next = &tree, .prev = &tree, .depth = 0 };
 
@@ -42,11 +46,21 @@ status_t slot_reserve(struct domain *d, u32 sel, unsigned arg, struct slot **out
     return CB_OK;
 }
 
+/* Is something removed that `s` is below of, or is itself? */
+static bool slot_is_revoked(const struct slot *s)
+{
+    for (; s; s = s->parent) {
+        if (s->flags & (SLOT_REVOKING | SLOT_TOMBSTONE))
+            return true;
+    }
+    return false;
+}
+
 status_t slot_derivable(const struct slot *s, unsigned arg)
 {
     u64 word = slot_word(s);
 
-    if (s->flags & (SLOT_REVOKING | SLOT_TOMBSTONE))
+    if (slot_is_revoked(s))
         return FAULT(DYING, arg);
     if (slot_word_is_object(word) && ((const struct object *)slot_word_object(word))->dying)
         return FAULT(DYING, arg);
@@ -55,13 +69,13 @@ status_t slot_derivable(const struct slot *s, unsigned arg)
     return CB_OK;
 }
 
-void slot_insert(struct slot *s, struct slot *parent, struct domain *d, u64 word)
+void slot_insert(struct slot *s, struct slot *parent, u64 word)
 {
     struct slot *before = parent ? parent : &tree;
 
-    s->depth = before->depth + 1;
+    s->parent = parent;
+    s->depth = (u16)(before->depth + 1);
     s->flags = 0;
-    s->domain = d;
     s->prev = before;
     s->next = before->next;
     before->next->prev = s;
@@ -70,34 +84,61 @@ void slot_insert(struct slot *s, struct slot *parent, struct domain *d, u64 word
     atomic_store_explicit(&s->word, word, memory_order_release);
 }
 
-struct slot *slot_leaf(struct slot *s)
-{
-    while (slot_has_children(s))
-        s = s->next;
-    return s;
-}
-
-void slot_unlink(struct slot *s)
+/* Takes a slot out of the tree. */
+static void slot_unlink(struct slot *s)
 {
     s->prev->next = s->next;
     s->next->prev = s->prev;
-    s->next = s->prev = NULL;
+    s->next = s->prev = s->parent = NULL;
     s->flags = 0;
 }
 
+/* New children lie behind all others, and come first in the tree. */
+u64 slot_ram_used(const struct slot *ram)
+{
+    const struct slot *last = ram->next;
+    enum cb_type type = slot_word_type(slot_word(last));
+
+    if (!slot_has_children(ram))
+        return 0;
+    if (type != CB_TYPE_RAM && type != CB_TYPE_FRAME)
+        return ram->ram.pages; /* an account, or its tombstone */
+    return ((last->ram.base - ram->ram.base) >> PAGE_SHIFT) + last->ram.pages;
+}
+
+u64 slot_unmapped(const struct slot *s)
+{
+    switch (slot_word_type(slot_word(s))) {
+    case CB_TYPE_MAPPING: return grace_next();
+    case CB_TYPE_RAM:
+    case CB_TYPE_FRAME: return s->ram.unmapped;
+    default: return 0;
+    }
+}
+
+/* Memory below `parent`, ram or a frame, can be reached until a grace period is over. */
+static void slot_note_unmap(struct slot *parent, u64 epoch)
+{
+    if (parent)
+        parent->ram.unmapped = MAX(parent->ram.unmapped, epoch);
+}
+
+/* Models: tests/model/settle.pml. */
 bool slot_remove(struct slot *s)
 {
     u64 word = slot_word(s);
+    enum cb_type type = slot_word_type(word);
     struct object *obj = slot_word_object(word);
 
     if (s->flags & SLOT_TOMBSTONE)
         return false;
 
+    if (type == CB_TYPE_MAPPING)
+        space_unmap(&s->mapping.domain->space, s->mapping.address, s->mapping.pages);
+    if (type == CB_TYPE_MAPPING || type == CB_TYPE_RAM || type == CB_TYPE_FRAME)
+        slot_note_unmap(s->parent, slot_unmapped(s));
     atomic_store_explicit(&s->word, 0, memory_order_relaxed);
-    if (slot_word_type(word) == CB_TYPE_MAPPING) {
-        space_unmap(&s->domain->space, s->mapping.address, s->mapping.pages);
-        reap_note_unmap();
-    } else if (slot_word_is_object(word) && obj->root == s) {
+    if (slot_word_is_object(word) && obj->root == s) {
         reap_object(obj);
         obj->root = NULL;
         if (obj->type == CB_TYPE_ACCOUNT && account_bury((struct account *)obj, s))
@@ -105,4 +146,38 @@ bool slot_remove(struct slot *s)
     }
     slot_unlink(s);
     return true;
+}
+
+void slot_exhume(struct slot *tombstone)
+{
+    slot_note_unmap(tombstone->parent, grace_next());
+    slot_unlink(tombstone);
+}
+
+/* How many steps it takes to remove `s`. */
+static u32 prune_steps(const struct slot *s)
+{
+    bool maps = slot_word_type(slot_word(s)) == CB_TYPE_MAPPING;
+
+    return PRUNE_SLOT + (maps ? (u32)MIN(s->mapping.pages, SPACE_MAP_MAX) : 0);
+}
+
+enum slot_prune slot_prune(struct slot *s)
+{
+    struct slot *leaf = s, *parent;
+
+    s->flags |= SLOT_REVOKING;
+    for (u32 steps = 0; steps < PRUNE_STEPS; leaf = parent) { /* of which it was the first child */
+        for (; slot_has_children(leaf); steps++)
+            leaf = leaf->next;
+        if (leaf == s) {
+            s->flags &= (u16)~SLOT_REVOKING;
+            return SLOT_DONE;
+        }
+        parent = leaf->parent;
+        steps += prune_steps(leaf);
+        if (!slot_remove(leaf))
+            return SLOT_BLOCKED;
+    }
+    return SLOT_MORE;
 }

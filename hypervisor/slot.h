@@ -25,23 +25,23 @@ struct domain;
 /* word: bits 7:0 type, bits 15:8 rights, bits 63:16 address of the object (its low 48 bits; it is canonical). */
 #define SLOT_RIGHTS_SHIFT 8
 #define SLOT_OBJECT_SHIFT 16
-#define SLOT_DEPTH_MAX 1024u
+#define SLOT_DEPTH_MAX 128u
 
-#define SLOT_REVOKING 0x1u  /* flags: nothing more may be derived from it */
+#define SLOT_REVOKING 0x1u  /* flags: nothing more may be derived from it, nor from what is below it */
 #define SLOT_TOMBSTONE 0x2u /* a top account's first capability, while its ram is being cleared */
 
 struct slot {
     _Atomic u64 word;
     struct slot *next, *prev;
-    struct domain *domain; /* whose space it is in; NULL inside an object (a vCPU's exit portals) */
-    u32 depth;
-    u32 flags;
+    struct slot *parent;   /* what it was derived from; NULL: a root of the tree */
+    u16 depth;             /* 1: a root */
+    u16 flags;
+    u32 attr;              /* frame: memory type, MEM_* */
     union {
-        struct { u64 base, pages, used; } ram;      /* used: pages split off from the front */
-        struct { u64 base, pages, attr; } frame;    /* attr: memory type, MEM_* */
-        struct { u64 address, pages, reserved; } mapping;
-        u64 badge;                                  /* event */
-        struct { struct slot *next; u64 epoch; } grave; /* tombstone: reap.c */
+        /* unmapped: the grace period after which nobody reaches memory through what was below it and has gone */
+        struct { u64 base, pages, unmapped; } ram, frame;
+        struct { u64 address, pages; struct domain *domain; } mapping;
+        u64 badge;         /* event */
     };
 };
 _Static_assert(sizeof(struct slot) == 64, "a slot is a cache line");
@@ -108,8 +108,11 @@ status_t slot_reserve(struct domain *d, u32 sel, unsigned arg, struct slot **out
 /* Can something be derived from `s`, which is argument `arg`? OK, TOO_DEEP, DYING. tree_lock held. */
 status_t slot_derivable(const struct slot *s, unsigned arg) MUST_CHECK;
 
-/* Fills the empty slot `s` as a child of `parent` (NULL: a root of the tree). Sets `word` last. tree_lock held. */
-void slot_insert(struct slot *s, struct slot *parent, struct domain *d, u64 word);
+/*
+ * Fills the empty slot `s` as a child of `parent` (NULL: a root of the tree). Sets `word` last: what belongs to the type
+ * has been filled in. tree_lock held.
+ */
+void slot_insert(struct slot *s, struct slot *parent, u64 word);
 
 /* Has it been filled (or is it a tombstone)? tree_lock held. */
 static inline bool slot_used(const struct slot *s)
@@ -119,20 +122,30 @@ static inline bool slot_used(const struct slot *s)
 
 static inline bool slot_has_children(const struct slot *s)
 {
-    return s->next->depth > s->depth;
+    return s->next->parent == s;
 }
 
-/* The first of its descendants that has none itself; `s` if it has none. Bounded by SLOT_DEPTH_MAX. tree_lock held. */
-struct slot *slot_leaf(struct slot *s);
+/* Pages of a ram that its children take, from the front on. tree_lock held. */
+u64 slot_ram_used(const struct slot *ram);
+
+/* The grace period after which nobody reaches memory through `s`, if it goes now, or what was below it. tree_lock held. */
+u64 slot_unmapped(const struct slot *s);
+
+/*
+ * Removes what is below `s`, leaf by leaf, as much of it as one hold of tree_lock should take. Until all of it is done
+ * nothing can be derived below `s`. BLOCKED: a tombstone is in the way.
+ */
+enum slot_prune { SLOT_DONE, SLOT_MORE, SLOT_BLOCKED };
+enum slot_prune slot_prune(struct slot *s) MUST_CHECK;
 
 /*
  * Empties a slot without descendants: unmaps a mapping, kills the object if this is its first capability. The first
- * capability of a top account stays as a tombstone, useless but in the tree, until the account's ram is free
- * (account_release). tree_lock held. True: the slot is empty now; false: it is a tombstone.
+ * capability of a top account stays as a tombstone, useless but in the tree, until the account's ram is clean. tree_lock
+ * held. True: the slot is empty now; false: it is a tombstone.
  */
 bool slot_remove(struct slot *s);
 
-/* Takes a slot out of the tree, whatever it holds. tree_lock held. */
-void slot_unlink(struct slot *s);
+/* The ram below which the tombstone stands is clean, and free a grace period later. tree_lock held. */
+void slot_exhume(struct slot *tombstone);
 
 #endif

@@ -114,7 +114,6 @@ bool thread_kill(struct thread *t)
     portal_slot_clear(&t->exception);
     list_remove(&t->ctx.domain_node);
     space_unmap(&t->ctx.domain->space, t->ctx.utcb_address, 1);
-    reap_note_unmap();
     ctx_post(&t->ctx, CTX_OP_KILL);
     return true;
 }
@@ -209,7 +208,7 @@ void thread_state_put(struct ctx *c, u32 groups, const struct cb_state *in)
     if (groups & CB_GROUP_RIP) {
         /* IRET to a non-canonical address would fault in the kernel; 0 faults in the thread. */
         r->rip = rip < USER_END ? rip : 0;
-        c->grace_rounds = 0; /* it is in no call any more */
+        reap_abandon(c); /* it is in no call any more */
     }
     if (groups & CB_GROUP_RFLAGS)
         r->rflags = (in->rflags & RFLAGS_USER) | RFLAGS_IF | RFLAGS_1;

@@ -75,7 +75,7 @@ struct vcpu {
     void *hw;                     /* backend: direct map, one page */
     u64 hw_physical;              /* constant: where that is */
 };
-_Static_assert(sizeof(struct vcpu) <= 1984, "fits a size class of accounts");
+_Static_assert(sizeof(struct vcpu) <= 4032, "fits a size class of accounts");
 
 static inline struct vcpu *vcpu_of(struct ctx *c)
 {

@@ -174,6 +174,6 @@ void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in)
     if ((groups & CB_GROUP_RIP) && vcpu_is_special(v)) {
         v->started = true;
         v->in_call = false; /* it goes on from the new place, and makes the call again if that is a call */
-        v->ctx.grace_rounds = 0;
+        reap_abandon(&v->ctx);
     }
 }

@@ -53,7 +53,7 @@ static struct sched *sched_in(enum sched_state state)
 static struct slot *capability(enum cb_type type)
 {
     for (u32 i = cap_count; i-- > 0;)
-        if (slot_word_type(slot_word(caps[i].slot)) == type && caps[i].slot->domain && caps[i].parent)
+        if (slot_word_type(slot_word(caps[i].slot)) == type && caps[i].parent)
             return caps[i].slot;
     return NULL;
 }
@@ -67,7 +67,7 @@ static struct cpu *cpu_view(void)
 static u64 *translation(void)
 {
     const struct slot *s = capability(CB_TYPE_MAPPING);
-    const struct domain *d = s ? AT(s->domain) : NULL;
+    const struct domain *d = s ? AT(s->mapping.domain) : NULL;
     u64 *table = d ? dump_at(d->space.root, PAGE_SIZE) : NULL;
 
     for (unsigned level = d ? d->space.levels : 0; table; level--) {
@@ -84,7 +84,8 @@ static u64 *translation(void)
 #define CORRUPTIONS(X)                                                                                              \
     X(link_back, "tree", struct slot *, capability(CB_TYPE_EVENT), v->prev = v->next)                               \
     X(link_forth, "tree", struct slot *, capability(CB_TYPE_EVENT), AT(v->prev)->next = v->next)                    \
-    X(depth, "tree", struct slot *, capability(CB_TYPE_MAPPING), v->depth += 2)                                     \
+    X(depth, "tree", struct slot *, capability(CB_TYPE_MAPPING), v->depth = (u16)(v->depth + 2))                    \
+    X(parent, "tree", struct slot *, capability(CB_TYPE_MAPPING), v->parent = AT(v->parent)->parent)                \
     X(rights, "tree", struct slot *, capability(CB_TYPE_FRAME), v->frame.base -= PAGE_SIZE)                         \
     X(kind, "tree", struct slot *, capability(CB_TYPE_EVENT),                                                       \
       v->word = slot_word_make(CB_TYPE_PORTAL, CB_RIGHTS_ALL, slot_word_object(slot_word(v))))                      \
@@ -92,7 +93,7 @@ static u64 *translation(void)
     X(payer, "tree", struct object *, object(CB_TYPE_EVENT), v->account = (struct account *)((u64)v->account + 64)) \
     X(removed, "spaces", struct slot *, capability(CB_TYPE_MAPPING),                                                \
       (AT(v->prev)->next = v->next, AT(v->next)->prev = v->prev))                                                   \
-    X(domain, "spaces", struct slot *, capability(CB_TYPE_MAPPING), v->domain = v->domain + 1)                      \
+    X(domain, "spaces", struct slot *, capability(CB_TYPE_MAPPING), v->mapping.domain = v->mapping.domain + 1)      \
     X(word, "spaces", struct slot *, capability(CB_TYPE_MAPPING),                                                   \
       (AT(v->prev)->next = v->next, AT(v->next)->prev = v->prev, v->next = v->prev = NULL))                         \
     X(used, "accounts", struct account *, object(CB_TYPE_ACCOUNT), v->used++)                                       \

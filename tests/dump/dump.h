@@ -103,6 +103,7 @@ struct cap {
     struct slot *slot;
     struct cap *parent;   /* NULL: none above it */
     bool found;           /* in a capability space, or in an object */
+    u64 domain;           /* kernel address; whose space that is, 0: an object */
 };
 extern struct cap *caps;
 extern u32 cap_count;

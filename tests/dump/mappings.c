@@ -62,7 +62,7 @@ static void collect(void)
 
         if (slot_word_type(slot_word(s)) != CB_TYPE_MAPPING || !frame)
             continue;
-        range_add((struct range){ (u64)s->domain, s->mapping.address, s->mapping.pages * PAGE_SIZE, frame->frame.base,
+        range_add((struct range){ (u64)s->mapping.domain, s->mapping.address, s->mapping.pages * PAGE_SIZE, frame->frame.base,
                                   frame->frame.base + frame->frame.pages * PAGE_SIZE, false, rights & CB_RIGHT_WRITE,
                                   rights & CB_RIGHT_EXEC, 0, 0 });
         seen("mappings", 1);

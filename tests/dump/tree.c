@@ -73,6 +73,8 @@ static void find_parents(void)
 
         caps[i].parent = depth > 1 ? above[depth - 1] : NULL;
         above[depth] = &caps[i];
+        if ((u64)caps[i].slot->parent != (caps[i].parent ? caps[i].parent->kernel : 0))
+            bad(AREA, "%lx does not name the one above it", caps[i].kernel);
     }
 }
 
@@ -82,9 +84,8 @@ static void check_ram(const struct cap *c, u64 base, u64 pages)
 {
     const struct slot *p = c->parent->slot;
 
-    if (!pages || base < p->ram.base || base + pages * PAGE_SIZE > p->ram.base + p->ram.used * PAGE_SIZE ||
-        p->ram.used > p->ram.pages)
-        bad(AREA, "%lx is not in the used part of the ram that it is from", base);
+    if (!pages || base < p->ram.base || base + pages * PAGE_SIZE > p->ram.base + p->ram.pages * PAGE_SIZE)
+        bad(AREA, "%lx is not in the ram that it is from", base);
     /* Newest first, each behind all older ones. */
     if (c->slot->prev != (struct slot *)c->parent->kernel) {
         const struct cap *newer = c - 1;
@@ -102,7 +103,7 @@ static void check_frame(const struct cap *c)
 
     if (!s->frame.pages || s->frame.base < p->frame.base ||
         s->frame.base + s->frame.pages * PAGE_SIZE > p->frame.base + p->frame.pages * PAGE_SIZE ||
-        s->frame.attr != p->frame.attr)
+        s->attr != p->attr)
         bad(AREA, "the frame at %lx is no part of the one above it", s->frame.base);
 }
 
@@ -164,25 +165,42 @@ static void check_place(const struct cap *c)
         check_derived(c);
 }
 
-/* Objects on the reaper's queues. */
-static void collect_dying(const char *name)
+/* Objects on a queue of the reaper. */
+static void collect_queue(const struct reap_queue *q, const char *what)
 {
-    struct queue { struct object *head, **tail; };
-    const struct object *o = ((const struct queue *)dump_at(
-        (void *)dump_symbol_address("reap.c", name, sizeof(struct queue)), sizeof(struct queue)))->head;
     u32 n = 0;
 
-    for (; o && n < CAPS_LIMIT; n++) {
+    for (const struct object *o = q->head; o && n < CAPS_LIMIT; n++) {
         const struct thing *t = thing_add(o);
 
         if (!t)
             break;
         if (!t->obj->dying)
-            bad("reaper", "%p is on the queue %s, but alive", (const void *)o, name);
+            bad("reaper", "%p is on the queue of %s, but alive", (const void *)o, what);
+        if (!t->obj->next && o != q->tail)
+            bad("reaper", "the queue of %s does not end where it says", what);
         o = t->obj->next;
     }
     if (n)
-        unquiet("reaper", "%u objects on the queue %s", n, name);
+        unquiet("reaper", "%u objects on the queue of %s", n, what);
+}
+
+/* Each job of the reaper: that of nobody, and those of contexts, dying ones included. */
+static void collect_dying(void)
+{
+    const struct reap_job *orphans = &SYMBOL(struct reap_job, "reap.c", orphans);
+
+    collect_queue(&orphans->zombies, "zombies");
+    collect_queue(&orphans->limbo, "limbo");
+    for (u32 i = 0; i < thing_count; i++) {
+        const struct ctx *c = (const struct ctx *)(const void *)things[i].obj;
+
+        if (c->obj.type != CB_TYPE_THREAD && c->obj.type != CB_TYPE_VCPU)
+            continue;
+        collect_queue(&c->job.zombies, "a context's zombies");
+        c = (const struct ctx *)(const void *)things[i].obj;
+        collect_queue(&c->job.limbo, "a context's limbo");
+    }
 }
 
 void check_tree(void)
@@ -195,10 +213,7 @@ void check_tree(void)
     for (u32 i = 0; i < cap_count; i++)
         check_place(&caps[i]);
     seen("objects", thing_count);
-    collect_dying("zombies");
-    collect_dying("limbo");
-    if (SYMBOL(struct slot *, "reap.c", graves))
-        unquiet("reaper", "ram waits to come back");
+    collect_dying();
     things_sort();
 }
 
@@ -230,8 +245,9 @@ static void slot_found(const struct slot *s, u64 kernel, u64 domain)
     if ((*found)->found)
         bad("spaces", "%lx is in two places", kernel);
     (*found)->found = true;
-    if ((u64)s->domain != domain)
-        bad("spaces", "%lx has another domain than the space it is in", kernel);
+    (*found)->domain = domain;
+    if (slot_word_type(slot_word(s)) == CB_TYPE_MAPPING && (u64)s->mapping.domain != domain)
+        bad("spaces", "%lx maps into another domain than the space it is in", kernel);
 }
 
 static void space_table(const u64 *table, u64 domain)
@@ -284,7 +300,7 @@ void check_spaces(void)
             inside(&((const struct vcpu *)(const void *)things[i].obj)->exits[n], "exit portal");
     }
     for (u32 i = 0; i < cap_count; i++) {
-        struct domain *d = caps[i].slot->domain;
+        struct domain *d = (struct domain *)caps[i].domain;
 
         if (!caps[i].found)
             bad("spaces", "%lx is in the tree, but in no domain's space", caps[i].kernel);

@@ -47,7 +47,7 @@ struct account *fake_account(u64 base, u64 pages)
     struct slot *s = &account_slots[account_count++];
 
     a->obj.root = s;
-    slot_insert(s, NULL, NULL, slot_word_make(CB_TYPE_ACCOUNT, CB_RIGHTS_ALL, a));
+    slot_insert(s, NULL, slot_word_make(CB_TYPE_ACCOUNT, CB_RIGHTS_ALL, a));
     return a;
 }
 
@@ -64,7 +64,7 @@ struct domain *fake_domain(struct account *a, u32 sel)
     if (!d->caps || !d->space.cpus || space_init(&d->space, a, SPACE_HOST) || slot_reserve(d, sel, 0, &s))
         return NULL;
     d->obj.root = s;
-    slot_insert(s, a->obj.root, d, slot_word_make(CB_TYPE_DOMAIN, CB_RIGHTS_ALL, d));
+    slot_insert(s, a->obj.root, slot_word_make(CB_TYPE_DOMAIN, CB_RIGHTS_ALL, d));
     return d;
 }
 

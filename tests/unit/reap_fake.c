@@ -11,19 +11,20 @@ void reap_object(struct object *obj)
     reap_fake_killed++;
 }
 
-void reap_note_unmap(void)
+u64 grace_next(void)
 {
+    return 1;
 }
 
-void reap_grave(struct slot *tombstone)
+bool grace_over(u64 epoch)
 {
-    (void)tombstone;
+    return epoch == 0;
 }
 
-bool reap_settle_unmaps(status_t *status)
+status_t grace_settle(u64 epoch)
 {
-    (void)status;
-    return false;
+    (void)epoch;
+    return CALL_AGAIN;
 }
 
 /* The calls themselves are tested on the running system; here only what they are made of. */

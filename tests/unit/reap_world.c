@@ -96,9 +96,10 @@ bool grace_over(u64 epoch)
     return epoch <= grace_passed;
 }
 
-status_t grace_wait(u64 epoch)
+status_t grace_settle(u64 epoch)
 {
-    cr_assert_leq(epoch, grace_wanted, "nobody would ever end this wait");
+    if (epoch >= grace_next())
+        epoch = grace_begin();
     return grace_over(epoch) ? CALL_AGAIN : CALL_BLOCKED_AGAIN;
 }
 
@@ -224,7 +225,7 @@ status_t call_domain(u32 sel, u32 right, unsigned arg, struct domain **d)
 void call_install(struct slot *dst, struct object *obj, u64 badge)
 {
     obj->root = dst;
-    slot_insert(dst, obj->account->obj.root, world, slot_word_make(obj->type, CB_RIGHTS_ALL, obj));
+    slot_insert(dst, obj->account->obj.root, slot_word_make(obj->type, CB_RIGHTS_ALL, obj));
     dst->badge = badge;
 }
 
@@ -232,7 +233,6 @@ static void set_registers(u32 flags, u32 sel)
 {
     memset(&caller.regs, 0, sizeof(caller.regs));
     caller.regs.rdi = CB_CALL_WORD(0, flags, sel);
-    caller.grace_rounds = 0;
     cpu.current = &caller;
     cpu.home = &world->space.cpus[0];
 }
@@ -286,7 +286,7 @@ bool world_call_abandoned(unsigned turns, world_call_fn *fn, u32 flags, u32 sel,
         if (turn(fn, status))
             return false;
     }
-    caller.grace_rounds = 0;
+    reap_abandon(&caller);
     return true;
 }
 
@@ -339,6 +339,7 @@ status_t world_thread(u32 account, u32 dst, u32 domain)
         return status;
     c = (struct ctx *)(void *)obj;
     c->domain = d;
+    list_init(&c->job.node);
     list_append(&d->contexts, &c->domain_node);
     world_threads++;
     return CB_OK;
@@ -364,17 +365,18 @@ void world_init(void)
     fake_init();
     world_idle(); /* what the test before left behind */
     grace_wanted = grace_passed = 0;
+    list_init(&caller.job.node);
     world_threads = 0;
     world_account = fake_account(0, 4096);
     world = fake_domain(world_account, WORLD_SELF);
     cr_assert_eq(domain_add_cpu(world, 0), CB_OK);
     for (u32 sel = WORLD_ACCOUNT; sel < WORLD_END; sel++) /* so that no call pays for pages of slots */
         cr_assert_eq(slot_reserve(world, sel, 0, &s), CB_OK);
-    slot_insert(world_slot(WORLD_ACCOUNT), world_account->obj.root, world,
+    slot_insert(world_slot(WORLD_ACCOUNT), world_account->obj.root,
                 slot_word_make(CB_TYPE_ACCOUNT, CB_RIGHTS_ALL, world_account));
     s = world_slot(WORLD_RAM);
-    slot_insert(s, NULL, world, slot_word_make(CB_TYPE_RAM, CB_RIGHTS_ALL, NULL));
+    slot_insert(s, NULL, slot_word_make(CB_TYPE_RAM, CB_RIGHTS_ALL, NULL));
     s->ram.base = WORLD_RAM_BASE;
     s->ram.pages = WORLD_RAM_PAGES;
-    s->ram.used = 0;
+    s->ram.unmapped = 0;
 }
