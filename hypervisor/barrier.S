@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Between domains: predictions of branches and returns that others have made come to nothing. All registers are kept. */
+/*
+ * Between domains: predictions of branches and returns that others have made come to nothing, and the divider forgets its last
+ * quotient. All registers are kept.
+ */
 #include "offsets.h"
 
 #define MSR_PRED_CMD 0x49
@@ -20,7 +23,12 @@ mitigations_barrier:
 1:  testl $DEFENCE_RSB_MASK, defences
     jz 2f
     call mitigations_fill_rsb
-2:  popq %rdx
+2:  testl $DEFENCE_DIV_MASK, defences
+    jz 3f
+    xorl %edx, %edx
+    movl $1, %eax
+    divl %eax
+3:  popq %rdx
     popq %rcx
     popq %rax
     ret

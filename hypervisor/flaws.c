@@ -14,6 +14,7 @@
 #define L1D_FLUSHED(f) BIT((f)->arch_capabilities, 3) /* by a hypervisor below */
 #define SSB_NO(f) BIT((f)->arch_capabilities, 4)
 #define MDS_NO(f) BIT((f)->arch_capabilities, 5)
+#define PSCHANGE_NO(f) BIT((f)->arch_capabilities, 6)
 #define TAA_NO(f) BIT((f)->arch_capabilities, 8)
 #define MMIO_NO(f) (BIT((f)->arch_capabilities, 13) && BIT((f)->arch_capabilities, 14) && BIT((f)->arch_capabilities, 15))
 #define FB_CLEAR(f) BIT((f)->arch_capabilities, 17)
@@ -85,6 +86,17 @@ static bool skylake(const struct cpu_facts *f)
     return among(f, models, sizeof(models));
 }
 
+/* Zen 1 and Zen+: AMD's family 0x17, Hygon's 0x18. */
+static bool zen1(const struct cpu_facts *f)
+{
+    return f->family == 0x18 || (f->family == 0x17 && (f->model < 0x30 || (f->model >= 0x50 && f->model < 0x60)));
+}
+
+static bool zen2(const struct cpu_facts *f)
+{
+    return f->family == 0x17 && !zen1(f);
+}
+
 static u32 flaws_intel(const struct cpu_facts *f)
 {
     u32 flaws = FLAW(SPECTRE_V2);
@@ -103,6 +115,8 @@ static u32 flaws_intel(const struct cpu_facts *f)
         flaws |= FLAW(BHI);
     if (skylake(f) || RSBA(f))
         flaws |= FLAW(RETBLEED);
+    if (!PSCHANGE_NO(f) && !small_core(f))
+        flaws |= FLAW(MULTIHIT);
     if (!SSB_NO(f))
         flaws |= FLAW(SSB);
     return flaws;
@@ -118,6 +132,12 @@ static u32 flaws_amd(const struct cpu_facts *f)
         flaws |= FLAW(RETBLEED);
     if (f->family >= 0x17 && f->family <= 0x19 && !SRSO_NO(f))
         flaws |= FLAW(SRSO);
+    if (zen1(f) || zen2(f))
+        flaws |= FLAW(SMT_RSB);
+    if (zen1(f))
+        flaws |= FLAW(DIV0);
+    if (zen2(f))
+        flaws |= FLAW(ZENBLEED);
     if (!AMD_SSB_NO(f))
         flaws |= FLAW(SSB);
     return flaws;
@@ -136,7 +156,7 @@ u32 flaws_of(const struct cpu_facts *f)
 
 u32 defences_offered(const struct cpu_facts *f)
 {
-    u32 offered = DEFENCE(ROOTS) | DEFENCE(FPU) | DEFENCE(VERW) | DEFENCE(RSB);
+    u32 offered = DEFENCE(ROOTS) | DEFENCE(FPU) | DEFENCE(VERW) | DEFENCE(RSB) | DEFENCE(DIV);
 
     if (f->intel ? SPEC_CTRL(f) : AMD_IBPB(f))
         offered |= DEFENCE(IBPB);
@@ -155,6 +175,10 @@ u32 defences_offered(const struct cpu_facts *f)
         offered |= DEFENCE(BHI);
     if (f->intel && SPEC_CTRL(f) && RRSBA_CTRL(f))
         offered |= DEFENCE(RRSBA);
+    if (f->amd && zen2(f) && !f->guest)
+        offered |= DEFENCE(ZEN2);
+    if (f->intel)
+        offered |= DEFENCE(SMALL_EXEC);
     return offered;
 }
 
@@ -171,6 +195,10 @@ static const u32 against[FLAW_COUNT] = {
     [FLAW_BIT_SPECTRE_V2] = DEFENCE(IBPB) | DEFENCE(RSB) | DEFENCE(IBRS) | DEFENCE(AUTO_IBRS) | DEFENCE(STIBP),
     [FLAW_BIT_BHI] = DEFENCE(BHI) | DEFENCE(RRSBA),
     [FLAW_BIT_RETBLEED] = 0,
+    [FLAW_BIT_SMT_RSB] = DEFENCE(RSB),
+    [FLAW_BIT_ZENBLEED] = DEFENCE(ZEN2),
+    [FLAW_BIT_DIV0] = DEFENCE(DIV),
+    [FLAW_BIT_MULTIHIT] = DEFENCE(SMALL_EXEC),
     [FLAW_BIT_SSB] = 0, /* inside one domain */
 };
 

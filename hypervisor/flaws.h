@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Flaws of processors in speculative execution, and defences: which ones a processor has, and which it needs. Pure logic;
+ * Flaws of processors, most of them in speculative execution, and defences: which ones a processor has, and which it needs. Pure logic;
  * mitigations.c carries it out, and docs/security.md says what each name means.
  */
 #ifndef FLAWS_H
@@ -22,6 +22,10 @@
     F(BHI, "BHI") \
     F(RETBLEED, "Retbleed") \
     F(SRSO, "SRSO") \
+    F(SMT_RSB, "cross-thread return predictions") \
+    F(ZENBLEED, "Zenbleed") \
+    F(DIV0, "DIV0") \
+    F(MULTIHIT, "iTLB multihit") \
     F(SSB, "SSB")
 
 #define DEFENCES(D) \
@@ -31,12 +35,15 @@
     D(L1D, "L1D flush") \
     D(IBPB, "IBPB") \
     D(RSB, "RSB filling") \
+    D(DIV, "divider clearing") \
     D(IBRS, "IBRS") \
     D(AUTO_IBRS, "automatic IBRS") \
     D(STIBP, "STIBP") \
     D(BHI, "BHI_DIS_S") \
     D(RRSBA, "RRSBA_DIS_S") \
-    D(SSBD, "SSBD")
+    D(SSBD, "SSBD") \
+    D(ZEN2, "FP_BACKUP_FIX") \
+    D(SMALL_EXEC, "small executable pages")
 
 enum flaw_bit {
 #define FLAW(name, text) FLAW_BIT_##name,
@@ -58,6 +65,7 @@ enum defence_bit {
 /* What a processor says about itself; what it does not have is 0. */
 struct cpu_facts {
     bool intel, amd;        /* AMD: Hygon too */
+    bool guest;             /* it is a virtual one: a hypervisor below keeps its settings */
     u32 family, model;      /* with their extended parts */
     u32 leaf7_ebx, leaf7_edx, leaf7_2_edx;
     u32 ext8_ebx;           /* CPUID 0x80000008 */

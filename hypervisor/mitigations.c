@@ -5,16 +5,22 @@
 #include "layout.h"
 #include "log.h"
 #include "offsets.h"
+#include "space.h"
 #include "trap.h"
 #include "x86.h"
 
-_Static_assert(DEFENCE(IBPB) == DEFENCE_IBPB_MASK && DEFENCE(RSB) == DEFENCE_RSB_MASK &&
+_Static_assert(DEFENCE(IBPB) == DEFENCE_IBPB_MASK && DEFENCE(RSB) == DEFENCE_RSB_MASK && DEFENCE(DIV) == DEFENCE_DIV_MASK &&
                DEFENCE(VERW) == DEFENCE_VERW_MASK && DEFENCE(L1D) == DEFENCE_L1D_MASK &&
                DEFENCES_SWITCH == DEFENCES_SWITCH_MASK, "offsets.h");
 
 #define MSR_SPEC_CTRL 0x48u
 #define MSR_ARCH_CAPABILITIES 0x10au
 #define EFER_AUTO_IBRS (1ull << 21)
+#define MSR_DE_CFG 0xc0011029u
+#define DE_CFG_LFENCE_SERIALIZES (1ull << 1)
+#define DE_CFG_FP_BACKUP_FIX (1ull << 9)
+#define CPUID_80000021_EAX_LFENCE (1u << 2) /* it always does */
+#define CPUID_1_ECX_HYPERVISOR (1u << 31)
 
 #define SPEC_CTRL_IBRS 0x1u
 #define SPEC_CTRL_STIBP 0x2u
@@ -33,8 +39,9 @@ static void facts_read(struct cpu_facts *f)
 {
     u32 basic = cpuid(0, 0).eax, extended = cpuid(0x80000000, 0).eax, signature = cpuid(1, 0).eax;
     u32 family = signature >> 8 & 0xf, model = signature >> 4 & 0xf;
+    bool guest = cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR;
 
-    *f = (struct cpu_facts){ .intel = features.intel, .amd = features.amd };
+    *f = (struct cpu_facts){ .intel = features.intel, .amd = features.amd, .guest = guest };
     f->family = family == 0xf ? family + (signature >> 20 & 0xff) : family;
     f->model = family == 6 || family == 0xf ? model | (signature >> 12 & 0xf0) : model;
     if (basic >= 7) {
@@ -72,6 +79,7 @@ void mitigations_probe(void)
         policy = POLICY_OFF;
     facts_read(&facts);
     defences = defences_choose(&facts, policy);
+    space_splits_exec = defends(DEFENCE(SMALL_EXEC));
 }
 
 bool mitigations_one_thread(void)
@@ -86,6 +94,16 @@ static u64 spec_ctrl(void)
            (defends(DEFENCE(BHI)) ? SPEC_CTRL_BHI_DIS_S : 0);
 }
 
+/*
+ * Guests are told that LFENCE serializes, whatever the mitigations: this sees to it. Family 0x0f has no such register, and
+ * its LFENCE does; what a hypervisor below offers is its own.
+ */
+static void lfence_init(const struct cpu_facts *f)
+{
+    if (f->amd && f->family > 0x0f && !f->guest && !(f->ext21_eax & CPUID_80000021_EAX_LFENCE))
+        wrmsr(MSR_DE_CFG, rdmsr(MSR_DE_CFG) | DE_CFG_LFENCE_SERIALIZES);
+}
+
 bool mitigations_cpu_init(void)
 {
     struct cpu_facts here;
@@ -97,6 +115,9 @@ bool mitigations_cpu_init(void)
         wrmsr(MSR_SPEC_CTRL, spec_ctrl());
     if (defends(DEFENCE(AUTO_IBRS)))
         wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_AUTO_IBRS);
+    if (defends(DEFENCE(ZEN2)))
+        wrmsr(MSR_DE_CFG, rdmsr(MSR_DE_CFG) | DE_CFG_FP_BACKUP_FIX);
+    lfence_init(&here);
     return true;
 }
 

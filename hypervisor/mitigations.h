@@ -12,10 +12,10 @@
 extern u32 defences; /* DEFENCE() bits in effect; constant after boot */
 
 /* Those for which the entry code differs, with or without a second root. */
-#define DEFENCES_ENTRY (DEFENCE(ROOTS) | DEFENCE(VERW) | DEFENCE(IBPB) | DEFENCE(RSB))
+#define DEFENCES_ENTRY (DEFENCE(ROOTS) | DEFENCE(VERW) | DEFENCES_SWITCH)
 
-/* Another domain will run on this CPU: it inherits no predictions. */
-#define DEFENCES_SWITCH (DEFENCE(IBPB) | DEFENCE(RSB))
+/* Another domain will run on this CPU: it inherits no predictions, and no quotient. */
+#define DEFENCES_SWITCH (DEFENCE(IBPB) | DEFENCE(RSB) | DEFENCE(DIV))
 
 /* A guest is about to run: svm_entry.S, vmx_entry.S. */
 #define DEFENCES_GUEST (DEFENCE(VERW) | DEFENCE(L1D))

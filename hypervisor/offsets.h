@@ -59,7 +59,8 @@
 #define DEFENCE_L1D_MASK 0x8
 #define DEFENCE_IBPB_MASK 0x10
 #define DEFENCE_RSB_MASK 0x20
-#define DEFENCES_SWITCH_MASK 0x30
+#define DEFENCE_DIV_MASK 0x40
+#define DEFENCES_SWITCH_MASK 0x70
 
 /* enum ctx_state */
 #define STATE_READY 1

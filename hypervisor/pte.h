@@ -29,6 +29,7 @@
 #define EPT_TYPE(type) ((u64)(type) << 3) /* only in what maps a page */
 #define EPT_A 0x100ull
 #define EPT_D 0x200ull
+#define EPT_SPLIT (1ull << 52) /* ours: a large page that may be executed, but not as one (space_split()) */
 
 #define EPT_TYPE_UC 0u
 #define EPT_TYPE_WC 1u

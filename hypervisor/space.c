@@ -9,7 +9,7 @@
 #include "slot.h"
 #include "tlb.h"
 
-bool space_has_1g;
+bool space_has_1g, space_splits_exec;
 u8 space_ept_level = 1;
 
 status_t space_init(struct space *s, struct account *a, enum space_format format)
@@ -110,7 +110,7 @@ static u64 ept_leaf_bits(u32 rights, u32 attr, unsigned level)
     if (rights & CB_MAP_WRITE)
         bits |= EPT_W;
     if (rights & CB_MAP_EXEC)
-        bits |= EPT_X;
+        bits |= level > 1 && space_splits_exec ? EPT_SPLIT : EPT_X;
     if (level > 1)
         bits |= PTE_LARGE;
     return bits | EPT_TYPE(attr == MEM_UC ? EPT_TYPE_UC : attr == MEM_WC ? EPT_TYPE_WC : EPT_TYPE_WB);
@@ -170,6 +170,26 @@ status_t space_map(struct space *s, struct account *a, u64 address, u64 base, u6
         done += pte_span(level);
     }
     return CB_OK;
+}
+
+/* Nothing is taken away, and what the TLB still has of the large page allows the same: there is nothing to flush. */
+bool space_split(struct space *s, struct account *a, u64 address)
+{
+    unsigned level = 1;
+    u64 entry, *place = space_walk(s, address, &level, &entry), *table, bits;
+
+    if (s->format != SPACE_EPT || !(entry & EPT_R) || !(entry & EPT_SPLIT))
+        return false;
+    table = account_page(a);
+    if (!table)
+        return false;
+    bits = entry & ~PTE_ADDRESS;
+    if (level == 2)
+        bits = (bits & ~(EPT_SPLIT | PTE_LARGE)) | EPT_X;
+    for (u32 i = 0; i < PTE_ENTRIES; i++)
+        table[i] = (pte_base(entry, level) + i * pte_span(level - 1)) | bits;
+    __atomic_store_n(place, physical(table) | EPT_R | EPT_W | EPT_X, __ATOMIC_RELEASE);
+    return true;
 }
 
 void space_unmap(struct space *s, u64 address, u64 pages)

@@ -38,6 +38,7 @@ struct space {
 #define SPACE_MAP_MAX 1024u /* table entries that one mapping may take */
 
 extern bool space_has_1g; /* the processor maps 1 GiB pages; set at boot */
+extern bool space_splits_exec; /* large pages of extended page tables are executed only in pieces; set at boot */
 extern u8 space_ept_level; /* the largest pages of extended page tables: 1 4 KiB, 2 2 MiB, 3 1 GiB; set at boot */
 
 /* s->cpus is set already. */
@@ -52,6 +53,12 @@ u64 space_end(const struct space *s);
  * made stay.
  */
 status_t space_map(struct space *s, struct account *a, u64 address, u64 base, u64 pages, u32 rights, u32 attr) MUST_CHECK;
+
+/*
+ * An instruction at `address` could not be fetched. Where that is because a large page must not be executed as one, smaller
+ * ones take its place, in a table that the account pays for. False: it is something else, or the account is exhausted.
+ */
+bool space_split(struct space *s, struct account *a, u64 address) MUST_CHECK;
 
 /* Unmaps exactly what one space_map() mapped; bumps the generation. */
 void space_unmap(struct space *s, u64 address, u64 pages);

@@ -63,7 +63,8 @@ enum space_format virt_format(void)
 
 u64 virt_features(void)
 {
-    return virt->features | (virt_nested ? CB_FEATURE_NESTED : 0) | (virt_vapic ? CB_FEATURE_VAPIC : 0);
+    return virt->features | (virt_nested ? CB_FEATURE_NESTED : 0) | (virt_vapic ? CB_FEATURE_VAPIC : 0) |
+           (space_splits_exec && virt_format() == SPACE_EPT ? CB_FEATURE_SMALL_EXEC : 0);
 }
 
 void virt_cpu_init(void)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* VT-x: what the exits mean. SDM 3C, chapter 28. */
+#include "domain.h"
 #include "io.h"
+#include "lock.h"
+#include "slot.h"
 #include "virt.h"
 #include "vmx.h"
 
@@ -92,12 +95,28 @@ static unsigned vmx_exception(struct vcpu *v, struct vmx *x)
     return vcpu_report(v, CB_EXIT_EXCEPTION, vector, event & CB_INJECT_ERROR ? vmcs_read(VMCS_EXIT_EVENT_ERROR) : 0);
 }
 
+/* A large page that must not be executed as one gives way to smaller ones. */
+static bool vmx_split(const struct vcpu *v)
+{
+    struct domain *d = v->ctx.domain;
+    bool done;
+
+    if (!space_splits_exec)
+        return false;
+    lock_take(&tree_lock);
+    done = space_split(&d->space, d->obj.account, vmcs_read(VMCS_GUEST_PHYSICAL));
+    lock_drop(&tree_lock);
+    return done;
+}
+
 static unsigned vmx_memory(struct vcpu *v)
 {
     u64 q = vmcs_read(VMCS_QUALIFICATION), what = CB_MEMORY_READ;
 
     vmx_requeue(v);
     vmx_iret_faulted(v, q);
+    if ((q & VMCS_EPT_EXEC) && vmx_split(v))
+        return VIRT_EXIT_FAULT;
     if (q & VMCS_EPT_WRITE)
         what = CB_MEMORY_WRITE;
     else if (q & VMCS_EPT_EXEC)

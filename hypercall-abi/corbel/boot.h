@@ -55,6 +55,7 @@ CB_ASSERT_SIZE(struct cb_boot_entry, 96);
 #define CB_FEATURE_PMC_FIXED 0x8ull /* ecx = 0x40000000 */
 #define CB_FEATURE_PMC_CORE 0x10ull /* ecx = 0 */
 #define CB_FEATURE_VAPIC 0x20ull    /* vCPUs can have a virtual APIC: CB_CTRL_VAPIC */
+#define CB_FEATURE_SMALL_EXEC 0x40ull /* each large page of a guest that is executed takes a page of its domain's account */
 
 struct cb_boot_info {
     uint32_t version;     /* CB_ABI_VERSION */

@@ -60,12 +60,14 @@ static bool clear(const struct ram_chunk *chunk, uint64_t pages)
     return done;
 }
 
-/* Kernel memory of the domain. What shadow page tables take depends on the machine, not on the manifest. */
+/* Kernel memory of the domain. What shadow page tables and split large pages take depends on the machine, not on the manifest. */
 static uint64_t account_pages(const struct config *config)
 {
-    bool shadow = config->vm && (boot_info()->features & CB_FEATURE_NESTED) == 0;
+    uint64_t features = boot_info()->features;
+    uint64_t shadow = features & CB_FEATURE_NESTED ? 0 : config->vcpus * CB_VCPU_SHADOW_PAGES;
+    uint64_t split = features & CB_FEATURE_SMALL_EXEC ? config->ram_pages / RAM_GRANULE_PAGES : 0;
 
-    return config->account_pages + (shadow ? config->vcpus * CB_VCPU_SHADOW_PAGES : 0);
+    return config->account_pages + (config->vm ? shadow + split : 0);
 }
 
 /* The account, the domain, and its memory: first what it may use as it likes, then the frame for its image. */

@@ -22,7 +22,7 @@ static struct mapping mappings[MAPPINGS];
 /* Bits that the processor wants to be 0 in an entry (SDM 3C, 29.3.2): all that is not address, or known at that place. */
 static u64 ept_reserved(u64 entry, unsigned level)
 {
-    u64 known = PTE_ADDRESS | EPT_R | EPT_W | EPT_X;
+    u64 known = PTE_ADDRESS | EPT_R | EPT_W | EPT_X | EPT_SPLIT;
 
     if (level == 1 || (entry & PTE_LARGE))
         known |= EPT_TYPE(7) | EPT_A | EPT_D | (level > 1 ? PTE_LARGE : 0);
@@ -203,6 +203,55 @@ Test(space, ept_entries)
         cr_assert_eq(level, rows[i].level, "row %u", i);
         cr_assert_eq(entry, rows[i].base | rows[i].bits, "row %u: %lx", i, (unsigned long)entry);
     }
+}
+
+static void expect_leaf(const struct space *s, u64 address, unsigned level, u64 entry)
+{
+    unsigned at;
+    u64 is = leaf(s, address, &at);
+
+    cr_expect_eq(at, level, "%lx: level %u instead of %u", (unsigned long)address, at, level);
+    cr_expect_eq(is, entry, "%lx: %lx instead of %lx", (unsigned long)address, (unsigned long)is, (unsigned long)entry);
+}
+
+/* No large page can be executed (iTLB multihit): where one is, 512 smaller ones take its place, and its neighbours stay. */
+Test(space, large_pages_are_executed_in_pieces)
+{
+    const u32 rights = CB_MAP_READ | CB_MAP_WRITE | CB_MAP_EXEC;
+    const u64 base = 7 * PAGE_1G, fetch = PAGE_1G + 3 * PAGE_2M + 5 * PAGE_SIZE;
+    struct account *a;
+    struct space s = { 0 };
+    u64 used, at;
+
+    fake_init();
+    space_ept_level = 3;
+    space_splits_exec = true;
+    a = fake_account(0, 64);
+    s.cpus = account_page(a);
+    cr_assert_eq(space_init(&s, a, SPACE_EPT), CB_OK);
+    cr_assert_eq(space_map(&s, a, PAGE_1G, base, 512 * 512, rights, MEM_WB), CB_OK);
+    cr_assert_eq(space_map(&s, a, 0x1000, 0x5000, 1, rights, MEM_WB), CB_OK);
+    cr_assert_eq(space_map(&s, a, PAGE_2M, PAGE_2M, 512, CB_MAP_READ | CB_MAP_WRITE, MEM_WB), CB_OK);
+    expect_leaf(&s, fetch, 3, base | EPT_SPLIT | 0x3b3);
+    expect_leaf(&s, 0x1000, 1, 0x5000 | 0x337);
+    used = a->used;
+    cr_expect(space_split(&s, a, fetch));
+    expect_leaf(&s, fetch, 2, (base + 3 * PAGE_2M) | EPT_SPLIT | 0x3b3);
+    expect_leaf(&s, 2 * PAGE_1G - 1, 2, (base + PAGE_1G - PAGE_2M) | EPT_SPLIT | 0x3b3);
+    cr_expect(space_split(&s, a, fetch));
+    expect_leaf(&s, fetch, 1, (base + 3 * PAGE_2M + 5 * PAGE_SIZE) | 0x337);
+    expect_leaf(&s, fetch + PAGE_2M, 2, (base + 4 * PAGE_2M) | EPT_SPLIT | 0x3b3);
+    cr_expect_eq(a->used, used + 2);
+    cr_expect(!space_split(&s, a, fetch), "there is nothing left to split");
+    cr_expect(!space_split(&s, a, PAGE_2M), "it is not executable");
+    cr_expect(!space_split(&s, a, 4 * PAGE_1G), "there is nothing");
+    space_unmap(&s, PAGE_1G, 512 * 512);
+    cr_expect(!space_lookup(&s, fetch, &at));
+    cr_expect(!space_lookup(&s, fetch + PAGE_2M, &at));
+    a->quota = a->used;
+    cr_assert_eq(space_map(&s, a, 2 * PAGE_1G, base, 512 * 512, rights, MEM_WB), CB_OK);
+    cr_expect(!space_split(&s, a, 2 * PAGE_1G), "the account is exhausted");
+    expect_leaf(&s, 2 * PAGE_1G, 3, base | EPT_SPLIT | 0x3b3);
 }
 
 Test(space, large_pages_are_used)
