@@ -93,6 +93,7 @@ static void probe(struct features *f)
     f->smap = BIT(leaf7.ebx, 20);
     f->umip = BIT(leaf7.ecx, 2);
     f->pages_1g = BIT(extended.edx, 26);
+    f->rdtscp = BIT(extended.edx, 27);
     f->physical_bits = leaf_max >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36;
 }
 
@@ -118,6 +119,7 @@ static bool probe_again(void)
     return f.pcid >= features.pcid && f.x2apic >= features.x2apic && f.tsc_deadline >= features.tsc_deadline &&
            f.xsave >= features.xsave && f.fsgsbase >= features.fsgsbase && f.smep >= features.smep &&
            f.smap >= features.smap && f.umip >= features.umip && f.pages_1g >= features.pages_1g &&
+           f.rdtscp >= features.rdtscp &&
            f.physical_bits >= features.physical_bits && f.amd == features.amd && f.intel == features.intel;
 }
 
@@ -239,6 +241,8 @@ static void registers_set(void)
     wrmsr(MSR_FS_BASE, 0);
     wrmsr(MSR_GS_BASE, 0);
     wrmsr(MSR_KERNEL_GS_BASE, 0);
+    if (features.rdtscp)
+        wrmsr(MSR_TSC_AUX, 0); /* shown to everybody, by RDTSCP and RDPID */
 }
 
 bool cpu_init(void)

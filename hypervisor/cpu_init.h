@@ -17,7 +17,7 @@ extern struct gate cpu_idt[]; /* all CPUs'; a page of its own */
 
 struct features {
     bool pcid, fsgsbase, smep, smap, umip, xsave;
-    bool x2apic, tsc_deadline, pages_1g;
+    bool x2apic, tsc_deadline, pages_1g, rdtscp;
     bool amd, intel;
     u32 physical_bits;
     char brand[49];

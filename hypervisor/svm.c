@@ -23,7 +23,7 @@
 static u8 msr_map[MSR_MAP_SIZE] __attribute__((aligned(4096)));
 static u8 no_ports[IO_MAP_SIZE] __attribute__((aligned(4096)));
 
-bool svm_flush_by_asid, svm_saves_next_rip, svm_emulated, svm_hides_xcr0;
+bool svm_flush_by_asid, svm_saves_next_rip, svm_decodes, svm_emulated, svm_hides_xcr0;
 
 /* These live in the VMCB; all other MSRs are the VMM's to answer for. */
 static const struct {
@@ -74,7 +74,8 @@ const char *svm_probe(void)
         svm_saves_next_rip = cpuid(SVM_CPUID, 0).edx & SVM_EDX_NRIP_SAVE;
         svm_emulated = cpuid(HYPERVISOR_CPUID, 0).ebx == TCG_SIGNATURE;
         svm_hides_xcr0 = svm_emulated && features.xsave;
-        svm_hides_cr = virt_nested && svm_saves_next_rip && (cpuid(SVM_CPUID, 0).edx & SVM_EDX_DECODE);
+        svm_decodes = cpuid(SVM_CPUID, 0).edx & SVM_EDX_DECODE;
+        svm_hides_cr = virt_nested && svm_saves_next_rip && svm_decodes;
         svm_maps_init();
     }
     return refusal;
@@ -131,6 +132,16 @@ bool svm_vcpu_init(struct vcpu *v)
 void svm_vcpu_free(struct vcpu *v)
 {
     account_page_free(v->ctx.obj.account, v->hw);
+}
+
+bool svm_stepped(const struct vcpu *v)
+{
+    return v->step_to_vmm || (v->inject & (CB_INJECT_VALID | INJECT_TYPE)) == (CB_INJECT_VALID | CB_INJECT_TYPE_EXCEPTION);
+}
+
+bool svm_shadowed(const struct vcpu *v)
+{
+    return svm_vmcb(v)->interrupt_shadow & SVM_SHADOW;
 }
 
 bool svm_interruptible(const struct vcpu *v)

@@ -31,11 +31,14 @@ extern bool svm_flush_by_asid;
 extern bool svm_saves_next_rip; /* at exits; and wants it for software events that are injected */
 extern bool svm_emulated; /* by QEMU without KVM */
 extern bool svm_hides_xcr0; /* XSETBV does not leave the guest */
+extern bool svm_decodes;    /* exits say which operands an instruction has */
 extern bool svm_hides_cr;   /* svm_cr.c can do its work */
 
 bool svm_turn_on(void);                                              /* svm.c, for virt_jump.S, as are some below */
 bool svm_vcpu_init(struct vcpu *v);
 void svm_vcpu_free(struct vcpu *v);
+bool svm_stepped(const struct vcpu *v);
+bool svm_shadowed(const struct vcpu *v);
 bool svm_interruptible(const struct vcpu *v);
 void svm_enable_interrupts(struct vcpu *v);
 void svm_ports(struct vcpu *v, bool map);

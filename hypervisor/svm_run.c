@@ -21,12 +21,30 @@ ASSERT_OFFSET(struct cpu, virt_physical, CPU_VIRT_PHYSICAL);
 #define LENGTH_INVD 2u /* WBINVD too */
 #define LENGTH_MAX 15u
 
+/* What the end of any instruction does with these flags. */
+static NOINLINE void svm_skip_flags(struct vcpu *v, struct vmcb *vmcb)
+{
+    vmcb->rflags &= ~RFLAGS_RF;
+    if (!(vmcb->rflags & RFLAGS_TF) || (v->inject & CB_INJECT_VALID))
+        return;
+    vmcb->dr6 |= DR6_STEP;
+    vmcb->clean &= ~VMCB_CLEAN_DR;
+    if (v->exception_bitmap & 1u << EXCEPTION_DB) {
+        v->step_to_vmm = true;
+        vcpu_set_special(v);
+    } else {
+        (void)vcpu_inject_exception(v, EXCEPTION_DB, 0);
+    }
+}
+
 void svm_skip(struct vcpu *v, u32 bytes)
 {
     struct vmcb *vmcb = svm_vmcb(v);
 
     vmcb->rip += bytes;
     vmcb->interrupt_shadow &= ~SVM_SHADOW;
+    if (vmcb->rflags & (RFLAGS_TF | RFLAGS_RF))
+        svm_skip_flags(v, vmcb);
 }
 
 /*
@@ -64,21 +82,34 @@ static void svm_dr_leave(struct vmcb *vmcb)
         svm_dr_intercept(vmcb, true);
 }
 
-static void svm_xcr0_enter(const struct vcpu *v)
+/* XCR0 and TSC_AUX, if they are not what the host has. */
+static void svm_switch(struct vcpu *v)
 {
+    if (!v->switches)
+        return;
     if (v->xcr0 != fpu_features && features.xsave)
         xsetbv(v->xcr0);
+    if (v->tsc_aux && features.rdtscp)
+        wrmsr(MSR_TSC_AUX, v->tsc_aux);
+}
+
+static NOINLINE void svm_switch_back_what(struct vcpu *v)
+{
+    if (features.xsave) {
+        if (svm_hides_xcr0)
+            v->xcr0 = xgetbv() & fpu_features;
+        xsetbv(fpu_features);
+    }
+    if (v->tsc_aux && features.rdtscp)
+        wrmsr(MSR_TSC_AUX, 0);
+    v->switches |= v->xcr0 != fpu_features;
 }
 
 /* XSETBV leaves the guest on hardware, but not on QEMU: what the guest has set is found out afterwards. */
-static void svm_xcr0_leave(struct vcpu *v)
+static void svm_switch_back(struct vcpu *v)
 {
-    u64 now = svm_hides_xcr0 ? xgetbv() : v->xcr0;
-
-    if ((now == fpu_features && v->xcr0 == now) || !features.xsave)
-        return;
-    v->xcr0 = now & fpu_features;
-    xsetbv(fpu_features);
+    if (v->switches || (svm_hides_xcr0 && xgetbv() != fpu_features))
+        svm_switch_back_what(v);
 }
 
 static void svm_intercept(struct vmcb *vmcb, u32 which, bool wanted)
@@ -214,7 +245,7 @@ static void svm_prepare(struct vcpu *v, struct vmcb *vmcb)
     svm_intercept(vmcb, VMCB_INTERCEPT1_IRET, v->nmi == VCPU_NMI_BLOCKED);
     svm_dr_enter(vmcb);
     if (!vmcb->tlb_control && !v->want_window && !(v->injected & INJECT_TYPE) && v->nmi == VCPU_NMI_OPEN &&
-        !svm_dr_live(vmcb) && !v->in_shadow)
+        !svm_dr_live(vmcb) && !v->in_shadow && !v->nmi_window_to_vmm)
         atomic_fetch_and_explicit(&v->hazards, ~VCPU_HAZARD_STATE, memory_order_relaxed);
 }
 
@@ -280,14 +311,24 @@ static u32 svm_usual_length(u32 code)
     }
 }
 
+static u64 svm_io_string(u64 info)
+{
+    u64 what = CB_IO_STRING | (info & VMCB_IO_REP ? CB_IO_REP : 0);
+
+    if (!svm_decodes)
+        return what;
+    what |= info & VMCB_IO_ADDRESS_16 ? 2u << 28 : info & VMCB_IO_ADDRESS_32 ? 4u << 28 : info & VMCB_IO_ADDRESS_64 ? 8u << 28 : 0;
+    return what | (info & VMCB_IO_IN ? 0 : VMCB_IO_SEGMENT(info) << 32); /* INS has no choice but ES */
+}
+
 static unsigned svm_io(struct vcpu *v, const struct vmcb *vmcb)
 {
     u64 info = vmcb->exit_info1, what = (u16)(info >> 16) | VMCB_IO_WIDTH(info) << 16;
 
     v->insn_len = svm_length(vmcb, vmcb->exit_info2, 0);
     what |= info & VMCB_IO_IN ? CB_IO_IN : 0;
-    what |= info & VMCB_IO_STRING ? CB_IO_STRING : 0;
-    what |= info & VMCB_IO_REP ? CB_IO_REP : 0;
+    if (info & VMCB_IO_STRING)
+        what |= svm_io_string(info);
     return vcpu_report(v, CB_EXIT_IO, what, vmcb->exit_info2);
 }
 
@@ -333,6 +374,20 @@ static unsigned svm_invalid(struct vcpu *v, struct vmcb *vmcb)
     return vcpu_report(v, CB_EXIT_INVALID, vmcb->exit_code, 0);
 }
 
+/* APM 2, 15.14.1. What caused it, if it was an event, has been queued. */
+static unsigned svm_task_switch(struct vcpu *v, const struct vmcb *vmcb)
+{
+    u64 what = (u16)vmcb->exit_info1, reason = CB_TASK_CALL;
+
+    if (vmcb->exit_info2 & VMCB_TASK_IRET)
+        reason = CB_TASK_IRET;
+    else if (vmcb->exit_info2 & VMCB_TASK_JUMP)
+        reason = CB_TASK_JUMP;
+    else if (vmcb->exit_int_info & CB_INJECT_VALID)
+        reason = CB_TASK_EVENT;
+    return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_TASK_SWITCH, what | reason << 16);
+}
+
 static unsigned svm_rare_exit(struct vcpu *v, struct vmcb *vmcb, u32 code)
 {
     switch (code) {
@@ -365,7 +420,7 @@ static unsigned svm_rare_exit(struct vcpu *v, struct vmcb *vmcb, u32 code)
     case VMEXIT_MWAIT_ARMED: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_MWAIT, 0);
     case VMEXIT_XSETBV: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_XSETBV, 0);
     case VMEXIT_RDPRU: return vcpu_inject_exception(v, EXCEPTION_UD, 0); /* counters of what others do, too */
-    case VMEXIT_TASK_SWITCH: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_TASK_SWITCH, 0);
+    case VMEXIT_TASK_SWITCH: return svm_task_switch(v, vmcb);
     case VMEXIT_INVLPGA:
     case VMEXIT_VMRUN:
     case VMEXIT_VMLOAD ... VMEXIT_SKINIT: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_VIRT, 0);
@@ -430,7 +485,7 @@ static NORETURN void svm_go_on(struct vcpu *v, struct vmcb *vmcb)
 static NOINLINE NORETURN void svm_run_special(struct vcpu *v, struct vmcb *vmcb)
 {
     svm_prepare(v, vmcb);
-    svm_xcr0_enter(v);
+    svm_switch(v);
     vmcb->rax = v->ctx.regs.rax;
     svm_enter_last(v, v->hw_physical);
 }
@@ -447,7 +502,7 @@ unsigned svm_run(struct vcpu *v)
     if (!vcpu_enters_plainly(v) || (vmcb->dr7 & DR7_ENABLED))
         svm_run_special(v, vmcb);
     svm_inject_upcall(v, vmcb);
-    svm_xcr0_enter(v);
+    svm_switch(v);
     svm_go_on(v, vmcb);
 }
 
@@ -471,7 +526,7 @@ static bool svm_is_plain_call(const struct vcpu *v, const struct vmcb *vmcb)
 
 static NORETURN void svm_leave(struct vcpu *v)
 {
-    svm_xcr0_leave(v);
+    svm_switch_back(v);
     vcpu_left_after_call();
 }
 
@@ -496,7 +551,7 @@ NORETURN void svm_exited(struct vcpu *v)
     if (svm_is_plain_call(v, vmcb)) {
         v->insn_len = svm_length(vmcb, vmcb->next_rip, LENGTH_VMMCALL);
         if ((u32)v->ctx.regs.rdi == CB_CALL_call) {
-            svm_xcr0_leave(v);
+            svm_switch_back(v);
             vcpu_left_to_call(v);
         }
         if (vcpu_hypercall(v)) {
@@ -506,7 +561,7 @@ NORETURN void svm_exited(struct vcpu *v)
         }
         svm_leave(v);
     }
-    svm_xcr0_leave(v);
+    svm_switch_back(v);
     if (vcpu_is_special(v) || (vmcb->interrupt_shadow & SVM_SHADOW))
         svm_finish(v, vmcb);
     if ((u32)vmcb->exit_code == VMEXIT_CPUID) /* not in the middle of the delivery of an event */

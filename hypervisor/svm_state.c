@@ -130,6 +130,8 @@ static void control_registers_get(const struct vcpu *v, const struct vmcb *vmcb,
     out->cr3 = vmcb->cr3;
     out->cr4 = svm_cr4(v, vmcb);
     out->cr8 = vmcb->vintr & 0xf;
+    for (u32 i = 0; i < ARRAY_SIZE(out->pdpte); i++)
+        out->pdpte[i] = 0; /* read from memory whenever they are needed: APM 2, 15.25.10 */
 }
 
 static void control_registers_put(struct vcpu *v, struct vmcb *vmcb, const struct cb_state *in)
@@ -150,6 +152,8 @@ static void rest_get(const struct vcpu *v, const struct vmcb *vmcb, u32 groups, 
     if (groups & CB_GROUP_DR) {
         out->dr6 = vmcb->dr6;
         out->dr7 = vmcb->dr7;
+        for (u32 i = 0; i < ARRAY_SIZE(vmcb->dr); i++)
+            out->dr[i] = vmcb->dr[i];
     }
     if (groups & CB_GROUP_CS_SS) {
         segment_get(&vmcb->cs, &out->cs);
@@ -171,8 +175,10 @@ static void rest_get(const struct vcpu *v, const struct vmcb *vmcb, u32 groups, 
     }
     if (groups & CB_GROUP_SYSCALL)
         system_get(vmcb, out);
-    if (groups & CB_GROUP_INJECT)
+    if (groups & CB_GROUP_INJECT) {
         out->blocked = vmcb->interrupt_shadow & SVM_SHADOW ? CB_BLOCKED_STI : 0;
+        out->pending_debug = 0;
+    }
 }
 
 void svm_get(const struct vcpu *v, u32 groups, struct cb_state *out)
@@ -246,6 +252,8 @@ static void rest_put(struct vcpu *v, struct vmcb *vmcb, u32 groups, const struct
     if (groups & CB_GROUP_DR) {
         vmcb->dr6 = (u32)IN(dr6);
         vmcb->dr7 = (u32)IN(dr7);
+        for (u32 i = 0; i < ARRAY_SIZE(vmcb->dr); i++)
+            vmcb->dr[i] = IN(dr[i]);
         vmcb->clean &= ~VMCB_CLEAN_DR;
     }
     segments_put(vmcb, groups, in);

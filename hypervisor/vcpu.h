@@ -50,6 +50,8 @@ struct vcpu {
     bool want_window;             /* this entry: tell us when an interrupt can be taken */
     bool window_to_vmm;           /* ... and pass it on as CB_EXIT_WINDOW */
     bool nmi_window_to_vmm;       /* send CB_EXIT_NMI_WINDOW when an NMI can be taken */
+    bool step_to_vmm;             /* send the #DB behind an instruction that was skipped */
+    bool switches;                /* xcr0 or tsc_aux are not what the host has: to be loaded around the guest */
     u8 nmi;                       /* enum vcpu_nmi */
     u32 ctrl;                     /* CB_CTRL_* */
     u32 upcall_vector;
@@ -65,6 +67,7 @@ struct vcpu {
     u64 shadow_rip;               /* AMD-V in QEMU: where it entered in an interrupt shadow, if it did: */
     bool in_shadow, stepping;     /* ... and leaves it by a single step */
     u64 xcr0;                     /* the guest's */
+    u64 tsc_aux;                  /* the guest's; the host's is 0 */
     u64 tsc_offset;               /* guest's TSC = TSC + tsc_offset */
     u64 cr0_hidden, cr4_hidden;   /* AMD-V: bits in which what the guest sees differs from the VMCB (svm_cr.c) */
     const char *impossible;       /* `ctrl` wants what cannot be had: why. Sends INVALID instead of an entry */

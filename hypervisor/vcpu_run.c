@@ -38,7 +38,8 @@ static void vcpu_hlt(struct vcpu *v)
         return;
     }
     virt_skip(v, v->insn_len);
-    (void)vcpu_halt(v, !virt_interruptible(v));
+    if (!virt_stepped(v)) /* #DB ends HLT at once */
+        (void)vcpu_halt(v, !virt_interruptible(v));
 }
 
 /*
@@ -106,7 +107,11 @@ static bool vcpu_do_first(struct vcpu *v)
         vcpu_deliver_unasked(v, CB_EXIT_RECALL);
     } else if (v->impossible) {
         vcpu_refuse(v);
-    } else if (v->nmi_window_to_vmm && v->nmi == VCPU_NMI_OPEN) {
+    } else if (v->step_to_vmm) {
+        v->step_to_vmm = false;
+        v->insn_len = 0;
+        vcpu_deliver(v, vcpu_report(v, CB_EXIT_EXCEPTION, EXCEPTION_DB, 0));
+    } else if (v->nmi_window_to_vmm && v->nmi == VCPU_NMI_OPEN && !virt_shadowed(v)) {
         v->nmi_window_to_vmm = false;
         vcpu_deliver_unasked(v, CB_EXIT_NMI_WINDOW);
     } else if (v->in_call) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A vCPU's state in messages: the part that does not depend on the vendor. See virt.h for the rest. */
+#include "cpu_init.h"
 #include "fpu.h"
 #include "kstring.h"
 #include "log.h"
@@ -117,6 +118,11 @@ static const char *control_check(u32 ctrl)
     return ctrl & CB_CTRL_HLT ? NULL : "a virtual APIC needs exits for HLT";
 }
 
+static void switches_update(struct vcpu *v)
+{
+    v->switches = (features.xsave && v->xcr0 != fpu_features) || (features.rdtscp && v->tsc_aux);
+}
+
 static void control_put(struct vcpu *v, const struct cb_state *in)
 {
     u64 xcr0 = IN(xcr0);
@@ -127,6 +133,7 @@ static void control_put(struct vcpu *v, const struct cb_state *in)
     v->tsc_offset = IN(tsc_offset);
     if (xcr0_valid(xcr0))
         v->xcr0 = xcr0;
+    switches_update(v);
 }
 
 /* Groups CTRL, and VAPIC where there is none. */
@@ -157,6 +164,8 @@ void vcpu_state_get(struct vcpu *v, u32 groups, struct cb_state *out)
     }
     if (groups & CB_GROUP_INJECT)
         inject_get(v, out);
+    if (groups & CB_GROUP_SYSCALL)
+        out->tsc_aux = v->tsc_aux;
     if (groups & (CB_GROUP_CTRL | CB_GROUP_VAPIC))
         control_get(v, groups, out);
 }
@@ -168,6 +177,10 @@ void vcpu_state_put(struct vcpu *v, u32 groups, const struct cb_state *in)
         inject_put(v, in);
     if (groups & CB_GROUP_CTRL)
         control_put(v, in);
+    if (groups & CB_GROUP_SYSCALL) {
+        v->tsc_aux = (u32)IN(tsc_aux);
+        switches_update(v);
+    }
     if (groups & ~GROUPS_PLAIN)
         vcpu_set_special(v);
     virt_put(v, groups, in);

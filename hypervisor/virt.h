@@ -63,7 +63,9 @@ void virt_vcpu_forget(struct vcpu *v); /* its home CPU: v has died, drop what th
 unsigned virt_run(struct vcpu *v);
 void virt_get(const struct vcpu *v, u32 groups, struct cb_state *out); /* what v does not hold */
 void virt_put(struct vcpu *v, u32 groups, const struct cb_state *in);  /* hostile input, changing while it is read */
-void virt_skip(struct vcpu *v, u32 bytes);       /* advances rIP past an instruction; ends an STI or MOV SS shadow */
+void virt_skip(struct vcpu *v, u32 bytes);       /* advances rIP past an instruction; ends a shadow, RF; with TF, #DB is due */
+bool virt_stepped(const struct vcpu *v);         /* after virt_skip(): it is */
+bool virt_shadowed(const struct vcpu *v);        /* behind STI or MOV SS */
 bool virt_interruptible(const struct vcpu *v);   /* RFLAGS.IF and no shadow */
 void virt_enable_interrupts(struct vcpu *v);     /* sets RFLAGS.IF */
 void virt_ports(struct vcpu *v, bool map);       /* cpu.io_map says which ports leave the guest; or all do, as at first */

@@ -32,6 +32,8 @@ virt_\name:
     jump get, vmx_get, svm_get
     jump put, vmx_put, svm_put
     jump skip, vmx_skip, svm_skip
+    jump stepped, vmx_stepped, svm_stepped
+    jump shadowed, vmx_shadowed, svm_shadowed
     jump interruptible, vmx_interruptible, svm_interruptible
     jump enable_interrupts, vmx_enable_interrupts, svm_enable_interrupts
     jump ports, vmx_ports, svm_ports

@@ -204,7 +204,15 @@ _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "APM 2, 15.5.1");
 #define VMCB_IO_IN (1u << 0)
 #define VMCB_IO_STRING (1u << 2)
 #define VMCB_IO_REP (1u << 3)
+#define VMCB_IO_ADDRESS_16 (1u << 7)
+#define VMCB_IO_ADDRESS_32 (1u << 8)
+#define VMCB_IO_ADDRESS_64 (1u << 9)
+#define VMCB_IO_SEGMENT(info) ((info) >> 10 & 7u)
 #define VMCB_IO_WIDTH(info) ((u32)(info) >> 4 & 7u) /* 1, 2 or 4 */
+
+/* exit_info2 of TASK_SWITCH: APM 2, 15.14.1. */
+#define VMCB_TASK_IRET (1ull << 36)
+#define VMCB_TASK_JUMP (1ull << 38)
 
 /* exit_info1 of NPF: APM 2, 15.25.6. */
 #define VMCB_NPF_PRESENT (1ull << 0)

@@ -35,6 +35,7 @@ enum vmcs_field {
     VMCS_GUEST_DEBUGCTL = 0x2802,
     VMCS_GUEST_PAT = 0x2804,
     VMCS_GUEST_EFER = 0x2806,
+    VMCS_GUEST_PDPTE0 = 0x280a, /* and by 2 */
     VMCS_HOST_PAT = 0x2c00,
     VMCS_HOST_EFER = 0x2c02,
 
@@ -62,6 +63,7 @@ enum vmcs_field {
     VMCS_VECTORING = 0x4408,
     VMCS_VECTORING_ERROR = 0x440a,
     VMCS_EXIT_INSN_LEN = 0x440c, /* ... here */
+    VMCS_EXIT_INSN_INFO = 0x440e,
     VMCS_GUEST_ES_LIMIT = 0x4800,
     VMCS_GUEST_GDTR_LIMIT = 0x4810,
     VMCS_GUEST_IDTR_LIMIT = 0x4812,
@@ -166,6 +168,7 @@ enum vmcs_segment { VMCS_ES, VMCS_CS, VMCS_SS, VMCS_DS, VMCS_FS, VMCS_GS, VMCS_L
 #define VMCS_BLOCKED_NMI (1u << 3)
 
 #define VMCS_PENDING_STEP (1ull << 14) /* BS of VMCS_PENDING_DEBUG */
+#define VMCS_PENDING_ALL (VMCS_PENDING_STEP | 1ull << 12 | 0xf) /* and enabled breakpoint, B3 to B0 */
 #define VMCS_RIGHTS_UNUSABLE (1u << 16)
 
 /* EPT pointer: 25.6.11. */
@@ -235,6 +238,14 @@ enum vmcs_reason {
 #define VMCS_IO_STRING (1u << 4)
 #define VMCS_IO_REP (1u << 5)
 #define VMCS_IO_PORT(q) ((u16)((q) >> 16))
+
+/* Instruction information of INS and OUTS: table 28-8. */
+#define VMCS_IO_ADDRESS(info) ((info) >> 7 & 7u) /* 0: 16 bits, 1: 32, 2: 64 */
+#define VMCS_IO_SEGMENT(info) ((info) >> 15 & 7u)
+
+/* Qualification of a task switch: table 28-2. */
+#define VMCS_TASK_SELECTOR(q) ((u16)(q))
+#define VMCS_TASK_REASON(q) ((q) >> 30 & 3u) /* CB_TASK_* */
 #define VMCS_EPT_WRITE (1ull << 1)
 #define VMCS_EPT_EXEC (1ull << 2)
 #define VMCS_EPT_ALLOWED (7ull << 3)

@@ -21,6 +21,7 @@
 #define MSR_VMX_BASIC 0x480u
 #define BASIC_REVISION 0x7fffffffull
 #define BASIC_TYPE(v) ((v) >> 50 & 0xf)
+#define BASIC_IO (1ull << 54)
 #define BASIC_TRUE (1ull << 55)
 #define MSR_VMX_PIN 0x481u
 #define MSR_VMX_PRIMARY 0x482u
@@ -217,6 +218,7 @@ static const char *examine(struct vmx_machine *m)
     if (!(m->pin & VMCS_PIN_TIMER)) /* another backstop, against guests that spin with interrupts off */
         m->primary |= VMCS_CONTROL_PAUSE;
     m->revision = (u32)(basic & BASIC_REVISION);
+    m->io_told = basic & BASIC_IO;
     /* An unrestricted guest may clear PE and PG (A.7). */
     m->cr0_fixed = (rdmsr(MSR_VMX_CR0_FIXED0) & ~(m->nested ? CR0_PE | CR0_PG : 0)) | VMX_CR0_NE;
     m->cr4_fixed = rdmsr(MSR_VMX_CR4_FIXED0) | VMX_CR4_VMXE | VMX_CR4_MCE;

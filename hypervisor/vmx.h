@@ -42,6 +42,7 @@ struct vmx_machine {
     u64 cr0_fixed, cr4_fixed;                /* bits that are set in the real registers while a guest runs */
     u64 cr4_allowed;                         /* bits that a guest may set (A.8); of CR0 it may all that are not reserved */
     u64 ept;                                 /* the EPT pointer, but for the address */
+    bool io_told;                            /* of INS and OUTS, the exit says how memory is addressed (A.1) */
     u32 timer;                               /* value of the preemption timer */
     u8 ept_level;                            /* space.h */
     u8 invept, invvpid;                      /* kind of flush: one context, or all */
@@ -129,6 +130,8 @@ unsigned vmx_run(struct vcpu *v);                                     /* vmx_run
 NORETURN void vmx_exited(struct vcpu *v);
 NORETURN void vmx_failed(struct vcpu *v);
 void vmx_skip(struct vcpu *v, u32 bytes);
+bool vmx_stepped(const struct vcpu *v);
+bool vmx_shadowed(const struct vcpu *v);
 bool vmx_interruptible(const struct vcpu *v);
 void vmx_enable_interrupts(struct vcpu *v);
 void vmx_controls(struct vmx *x, u32 primary);
@@ -173,13 +176,15 @@ static inline unsigned vmx_cpuid(struct vcpu *v, const struct vmx *x)
     return vcpu_report(v, CB_EXIT_CPUID, vmx_cr4(x), v->xcr0);
 }
 
+u64 vmx_io_string(u64 qualification); /* vmx_exit.c */
+
 static inline unsigned vmx_io(struct vcpu *v)
 {
     u64 q = vmcs_read(VMCS_QUALIFICATION), what = VMCS_IO_PORT(q) | VMCS_IO_WIDTH(q) << 16;
 
     what |= q & VMCS_IO_IN ? CB_IO_IN : 0;
-    what |= q & VMCS_IO_STRING ? CB_IO_STRING : 0;
-    what |= q & VMCS_IO_REP ? CB_IO_REP : 0;
+    if (q & VMCS_IO_STRING)
+        what |= vmx_io_string(q);
     return vcpu_report(v, CB_EXIT_IO, what, vmcs_read(VMCS_GUEST_RIP) + v->insn_len);
 }
 

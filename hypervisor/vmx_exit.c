@@ -60,6 +60,7 @@ static void vmx_debug(struct vcpu *v, struct vmx *x, u32 event)
     vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~VMX_DR7_GD);
     if ((event & INJECT_TYPE) == VMCS_EVENT_PRIVILEGED_SOFT && !(v->exception_bitmap & 1u << EXCEPTION_DB))
         vmx_skip(v, v->insn_len); /* INT1: what is injected returns behind it */
+    vmcs_write(VMCS_PENDING_DEBUG, 0); /* it is this one */
     /* Entry wants to see this where a shadow and single-stepping meet (27.3.1.5). */
     if ((cause & DR6_STEP) && !vmx_interruptible(v) && (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF) &&
         (vmcs_read(VMCS_INTERRUPTIBILITY) & (VMCS_BLOCKED_STI | VMCS_BLOCKED_MOVSS)))
@@ -126,6 +127,17 @@ static unsigned vmx_memory(struct vcpu *v)
     if ((q & VMCS_EPT_LINEAR) && !(q & VMCS_EPT_FINAL))
         what |= CB_MEMORY_TABLE;
     return vcpu_report(v, CB_EXIT_MEMORY, what, vmcs_read(VMCS_GUEST_PHYSICAL));
+}
+
+u64 vmx_io_string(u64 q)
+{
+    u64 what = CB_IO_STRING | (q & VMCS_IO_REP ? CB_IO_REP : 0), info;
+
+    if (!vmx_machine.io_told)
+        return what;
+    info = vmcs_read(VMCS_EXIT_INSN_INFO);
+    what |= 2u << (VMCS_IO_ADDRESS(info) & 3) << 28;
+    return what | (q & VMCS_IO_IN ? 0 : VMCS_IO_SEGMENT(info) << 32); /* INS has no choice but ES */
 }
 
 /* The guest's domain has ports. */
@@ -255,6 +267,14 @@ static unsigned vmx_cr(struct vcpu *v, struct vmx *x)
     return vcpu_report(v, CB_EXIT_CR, number | (access == VMCS_CR_FROM ? 0 : CB_CR_WRITE) | VMCS_CR_REGISTER(q) << 8, 0);
 }
 
+static unsigned vmx_task_switch(struct vcpu *v)
+{
+    u64 q = vmcs_read(VMCS_QUALIFICATION);
+
+    vmx_requeue(v);
+    return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_TASK_SWITCH, VMCS_TASK_SELECTOR(q) | VMCS_TASK_REASON(q) << 16);
+}
+
 static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
 {
     switch (reason) {
@@ -279,9 +299,7 @@ static unsigned vmx_rare_exit(struct vcpu *v, struct vmx *x, u32 reason)
     case VMCS_REASON_MONITOR: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_MONITOR, 0);
     case VMCS_REASON_MWAIT: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_MWAIT, 0);
     case VMCS_REASON_XSETBV: return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_XSETBV, 0);
-    case VMCS_REASON_TASK_SWITCH:
-        vmx_requeue(v);
-        return vcpu_report(v, CB_EXIT_INSTRUCTION, CB_INSN_TASK_SWITCH, 0);
+    case VMCS_REASON_TASK_SWITCH: return vmx_task_switch(v);
     case VMCS_REASON_APIC_ACCESS:
     case VMCS_REASON_APIC_EOI:
     case VMCS_REASON_APIC_WRITE: return vmx_apic_exit(v, x, reason);

@@ -6,19 +6,41 @@
 #include "virt.h"
 #include "vmx.h"
 
+/* What the end of any instruction does with these flags. */
+static NOINLINE void vmx_step_flags(u64 rflags)
+{
+    vmcs_write(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+    if (rflags & RFLAGS_TF)
+        vmcs_write(VMCS_PENDING_DEBUG, vmcs_read(VMCS_PENDING_DEBUG) | VMCS_PENDING_STEP);
+}
+
 static void vmx_step(u32 bytes)
 {
-    u64 blocked = vmcs_read(VMCS_INTERRUPTIBILITY);
+    u64 blocked = vmcs_read(VMCS_INTERRUPTIBILITY), rflags = vmcs_read(VMCS_GUEST_RFLAGS);
 
     vmcs_write(VMCS_GUEST_RIP, vmcs_read(VMCS_GUEST_RIP) + bytes);
     if (blocked & (VMCS_BLOCKED_STI | VMCS_BLOCKED_MOVSS)) /* rarely: not written for nothing */
         vmcs_write(VMCS_INTERRUPTIBILITY, blocked & ~(u64)(VMCS_BLOCKED_STI | VMCS_BLOCKED_MOVSS));
+    if (rflags & (RFLAGS_TF | RFLAGS_RF))
+        vmx_step_flags(rflags);
 }
 
 void vmx_skip(struct vcpu *v, u32 bytes)
 {
     (void)vmx_of(v);
     vmx_step(bytes);
+}
+
+bool vmx_stepped(const struct vcpu *v)
+{
+    (void)vmx_of(v);
+    return vmcs_read(VMCS_PENDING_DEBUG) & VMCS_PENDING_STEP;
+}
+
+bool vmx_shadowed(const struct vcpu *v)
+{
+    (void)vmx_of(v);
+    return vmcs_read(VMCS_INTERRUPTIBILITY) & (VMCS_BLOCKED_STI | VMCS_BLOCKED_MOVSS);
 }
 
 bool vmx_interruptible(const struct vcpu *v)
@@ -147,7 +169,7 @@ static void vmx_prepare(struct vcpu *v, struct vmx *x)
 
     if (v->want_window)
         primary |= VMCS_CONTROL_WINDOW;
-    if (v->nmi_window_to_vmm && v->nmi != VCPU_NMI_OPEN)
+    if (v->nmi_window_to_vmm) /* not open yet: vcpu_do_first() */
         primary |= VMCS_CONTROL_NMI_WINDOW;
     vmx_controls(x, primary);
     if (x->vpid != v->tag.tag) {
@@ -161,7 +183,7 @@ static void vmx_prepare(struct vcpu *v, struct vmx *x)
         xsetbv(v->xcr0);
     if (v->shadow)
         vmx_shadow_enter(v);
-    if (x->launched && !v->want_window && !(v->injected & INJECT_TYPE) && v->nmi == VCPU_NMI_OPEN && !x->dr_live &&
+    if (x->launched && !v->want_window && !(v->injected & INJECT_TYPE) && v->nmi == VCPU_NMI_OPEN && !v->nmi_window_to_vmm && !x->dr_live &&
         !vmx_switches_xcr0(v) && !v->shadow)
         atomic_fetch_and_explicit(&v->hazards, ~VCPU_HAZARD_STATE, memory_order_relaxed);
 }

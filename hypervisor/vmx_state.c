@@ -97,10 +97,31 @@ static void efer_put(struct vmx *x, u64 efer)
     vmcs_write(VMCS_ENTRY_CONTROLS, vmx_machine.entry | (active ? VMCS_ENTRY_LONG_MODE : 0));
 }
 
+/* PAE paging outside of long mode has four registers of its own, which the guest's MOV to CR3 loads from its memory. */
+static bool pae_paging(const struct vmx *x)
+{
+    return (cr0_get(x) & CR0_PG) && (vmx_cr4(x) & CR4_PAE) && !(vmcs_read(VMCS_ENTRY_CONTROLS) & VMCS_ENTRY_LONG_MODE);
+}
+
+static void pdptes_put(const struct cb_state *in)
+{
+    for (u32 i = 0; i < ARRAY_SIZE(in->pdpte); i++)
+        vmcs_write(VMCS_GUEST_PDPTE0 + 2 * i, IN(pdpte[i]));
+}
+
+static void pdptes_get(const struct vcpu *v, const struct vmx *x, struct cb_state *out)
+{
+    bool used = !v->shadow && pae_paging(x);
+
+    for (u32 i = 0; i < ARRAY_SIZE(out->pdpte); i++)
+        out->pdpte[i] = used ? vmcs_read(VMCS_GUEST_PDPTE0 + 2 * i) : 0;
+}
+
 static void control_registers_put(const struct vcpu *v, struct vmx *x, const struct cb_state *in)
 {
     u64 cr0 = IN(cr0), cr3 = IN(cr3), cr4 = IN(cr4);
 
+    pdptes_put(in);
     x->cr2 = IN(cr2);
     vmx_apic_cr8_put(v, x, IN(cr8) & 0xf);
     if (cr0 == cr0_get(x) && cr3 == vmcs_read(VMCS_GUEST_CR3) && cr4 == vmx_cr4(x))
@@ -112,14 +133,9 @@ static void control_registers_put(const struct vcpu *v, struct vmx *x, const str
     efer_put(x, vmcs_read(VMCS_GUEST_EFER) & ~EFER_LMA);
 }
 
-/*
- * PAE paging outside of long mode has four registers of its own, which the guest's MOV to CR3 loads from its memory.
- * We do not read that, so it cannot be set from outside.
- */
 static void control_registers_check(struct vmx *x)
 {
     u64 cr0 = cr0_get(x), cr4 = vmx_cr4(x);
-    bool pae = (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(vmcs_read(VMCS_ENTRY_CONTROLS) & VMCS_ENTRY_LONG_MODE);
 
     if (!x->paging_changed)
         return;
@@ -128,8 +144,6 @@ static void control_registers_check(struct vmx *x)
         x->wrong = "CR0 has bits that a guest cannot set";
     else if (cr4 & ~vmx_machine.cr4_allowed)
         x->wrong = "CR4 has bits that a guest cannot set";
-    else if (pae)
-        x->wrong = "PAE paging outside of long mode cannot be set";
     else
         x->paging_changed = false;
 }
@@ -141,6 +155,7 @@ static void control_registers_get(const struct vcpu *v, const struct vmx *x, str
     out->cr3 = vmcs_read(VMCS_GUEST_CR3);
     out->cr4 = vmx_cr4(x);
     out->cr8 = vmx_apic_cr8(v, x);
+    pdptes_get(v, x, out);
 }
 
 /* ---- System call registers, debug registers ---- */
@@ -189,6 +204,12 @@ static void debug_put(struct vmx *x, u64 dr6, u64 dr7)
     vmcs_write(VMCS_GUEST_DR7, (u32)dr7);
     x->dr_live = dr7 & DR7_ENABLED;
     vmx_controls(x, x->dr_live ? x->primary & ~VMCS_CONTROL_DR : x->primary | VMCS_CONTROL_DR);
+}
+
+static void debug_addresses_put(struct vmx *x, const struct cb_state *in)
+{
+    for (u32 i = 0; i < ARRAY_SIZE(x->dr); i++)
+        x->dr[i] = IN(dr[i]);
 }
 
 /* ---- All of it ---- */
@@ -250,12 +271,16 @@ static void rest_get(const struct vcpu *v, const struct vmx *x, u32 groups, stru
     if (groups & CB_GROUP_DR) {
         out->dr6 = x->dr6;
         out->dr7 = vmcs_read(VMCS_GUEST_DR7);
+        for (u32 i = 0; i < ARRAY_SIZE(x->dr); i++)
+            out->dr[i] = x->dr[i];
     }
     segments_get(groups, out);
     if (groups & CB_GROUP_SYSCALL)
         system_get(x, out);
-    if (groups & CB_GROUP_INJECT)
+    if (groups & CB_GROUP_INJECT) {
         out->blocked = (u32)vmcs_read(VMCS_INTERRUPTIBILITY) & (CB_BLOCKED_STI | CB_BLOCKED_MOVSS);
+        out->pending_debug = vmcs_read(VMCS_PENDING_DEBUG);
+    }
     if ((groups & CB_GROUP_VAPIC) && x->apic)
         vmx_apic_get(x, out);
     if (v->shadow)
@@ -299,11 +324,13 @@ static void segments_put(u32 groups, const struct cb_state *in)
 }
 
 /* Single-stepping in a shadow: entry wants to see the #DB that is due behind it (27.3.1.5). */
-static void blocked_put(const struct vcpu *v, u32 blocked)
+static void blocked_put(const struct vcpu *v, u32 blocked, u64 pending)
 {
     blocked &= VMCS_BLOCKED_STI | VMCS_BLOCKED_MOVSS;
+    pending &= VMCS_PENDING_ALL;
     if (blocked)
-        vmcs_write(VMCS_PENDING_DEBUG, vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF ? VMCS_PENDING_STEP : 0);
+        pending = (pending & ~VMCS_PENDING_STEP) | (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF ? VMCS_PENDING_STEP : 0);
+    vmcs_write(VMCS_PENDING_DEBUG, pending);
     vmcs_write(VMCS_INTERRUPTIBILITY, blocked | (v->nmi == VCPU_NMI_OPEN ? 0 : VMCS_BLOCKED_NMI));
 }
 
@@ -313,15 +340,17 @@ static void rest_put(struct vcpu *v, struct vmx *x, u32 groups, const struct cb_
         vmx_shadow_put(v, x, groups, in);
     else if (groups & CB_GROUP_CR)
         control_registers_put(v, x, in);
-    if (groups & CB_GROUP_DR)
+    if (groups & CB_GROUP_DR) {
         debug_put(x, IN(dr6), IN(dr7));
+        debug_addresses_put(x, in);
+    }
     segments_put(groups, in);
     if (groups & CB_GROUP_SYSCALL)
         system_put(x, in);
     if (!v->shadow && (groups & (CB_GROUP_CR | CB_GROUP_SYSCALL)))
         control_registers_check(x);
     if (groups & CB_GROUP_INJECT)
-        blocked_put(v, IN(blocked));
+        blocked_put(v, IN(blocked), IN(pending_debug));
     if (groups & CB_GROUP_CTRL) {
         vmcs_write(VMCS_TSC_OFFSET, v->tsc_offset);
         vmcs_write(VMCS_EXCEPTIONS, v->exception_bitmap | VIRT_EXCEPTIONS | (v->shadow ? 1u << EXCEPTION_PF : 0));

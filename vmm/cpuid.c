@@ -16,6 +16,7 @@
 #define LEAF_MAX 0x0du
 #define LEAF_EXTENDED 0x80000000u
 #define LEAF_EXTENDED_MAX 0x80000008u
+#define GUEST_PHYSICAL_BITS 48u /* a guest-physical space has no more, whatever the processor has */
 
 /* Leaf 1 */
 #define ECX1_FMA BIT(12)
@@ -114,6 +115,13 @@ uint64_t cpuid_efer(void)
     uint32_t edx = host(LEAF_EXTENDED + 1, 0).edx & EDX81_BASIC;
 
     return EFER_SCE | EFER_LME | ((edx & EDX81_NX) ? EFER_NXE : 0) | ((edx & EDX81_FXSR_OPT) ? EFER_FFXSR : 0);
+}
+
+uint32_t cpuid_address_sizes(uint32_t eax)
+{
+    uint32_t physical = eax & 0xff;
+
+    return (eax & 0xff00) | (physical < GUEST_PHYSICAL_BITS ? physical : GUEST_PHYSICAL_BITS);
 }
 
 static uint32_t order(uint32_t count)
@@ -277,7 +285,7 @@ static struct cpuid_regs extended(const struct cpuid_machine *machine, uint32_t 
         r = (struct cpuid_regs){.edx = EDX87_INVARIANT_TSC};
         break;
     case 8: /* address sizes; cores of the package and bits of their number */
-        r.eax &= 0xffff;
+        r.eax = cpuid_address_sizes(r.eax);
         r.ebx &= EBX88_BASIC;
         r.ecx = (machine->vcpu_count - 1) | order(machine->vcpu_count) << 12;
         r.edx = 0;

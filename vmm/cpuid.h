@@ -40,4 +40,7 @@ uint64_t cpuid_efer(void);
 /* Whether a guest may set XCR0 to this. */
 bool cpuid_xcr0_valid(uint64_t xcr0);
 
+/* Leaf 0x80000008, EAX, as guests see it: linear and physical address bits. */
+uint32_t cpuid_address_sizes(uint32_t eax);
+
 #endif

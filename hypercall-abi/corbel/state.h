@@ -39,12 +39,18 @@ enum cb_exit {
     CB_EXIT_COUNT = 16,
 };
 
-/* CB_EXIT_IO, qual[0]: bits 15:0 port, 18:16 width in bytes (1, 2, 4), then flags. */
+/*
+ * CB_EXIT_IO, qual[0]: bits 15:0 port, 18:16 width in bytes (1, 2, 4), then flags. Of a string instruction also how it
+ * addresses memory, if the processor tells: bits 31:28 the size of an address in bytes (2, 4, 8), 34:32 the segment (0 ES, 1
+ * CS, 2 SS, 3 DS, 4 FS, 5 GS). Else both are 0.
+ */
 #define CB_IO_PORT(q) ((uint16_t)(q))
 #define CB_IO_WIDTH(q) ((uint32_t)((q) >> 16) & 7u)
 #define CB_IO_IN (1u << 24)
 #define CB_IO_STRING (1u << 25)
 #define CB_IO_REP (1u << 26)
+#define CB_IO_ADDRESS_SIZE(q) ((uint32_t)((q) >> 28) & 0xfu)
+#define CB_IO_SEGMENT(q) ((uint32_t)((q) >> 32) & 7u)
 
 /* CB_EXIT_CR, qual[0]: bits 3:0 control register, bit 4: write, bits 11:8: general register. */
 #define CB_CR_WRITE (1u << 4)
@@ -67,7 +73,15 @@ enum cb_exit {
 #define CB_INSN_MWAIT 5u
 #define CB_INSN_RDPMC 6u
 #define CB_INSN_VIRT 7u /* the guest tried hardware virtualization itself */
-#define CB_INSN_TASK_SWITCH 8u
+#define CB_INSN_TASK_SWITCH 8u /* qual[1]: CB_TASK_*; through an interrupt gate, the event is in `inject` */
+
+/* CB_INSN_TASK_SWITCH, qual[1]: bits 15:0 the selector of the new TSS, 17:16 why. */
+#define CB_TASK_SELECTOR(q) ((uint16_t)(q))
+#define CB_TASK_REASON(q) ((uint32_t)((q) >> 16) & 3u)
+#define CB_TASK_CALL 0u
+#define CB_TASK_IRET 1u
+#define CB_TASK_JUMP 2u
+#define CB_TASK_EVENT 3u
 
 /*
  * Counters of a vCPU: numbers 0 to 15 count exits delivered, by class; the others what the hypervisor dealt with
@@ -97,14 +111,14 @@ enum cb_vcpu_counter {
 #define CB_GROUP_RIP (1u << 4)    /* rip and insn_len */
 #define CB_GROUP_RFLAGS (1u << 5)
 #define CB_GROUP_QUAL (1u << 6)   /* read only */
-#define CB_GROUP_CR (1u << 7)     /* cr0, cr2, cr3, cr4, cr8 */
-#define CB_GROUP_DR (1u << 8)     /* dr6, dr7 */
+#define CB_GROUP_CR (1u << 7)     /* cr0, cr2, cr3, cr4, cr8, pdpte */
+#define CB_GROUP_DR (1u << 8)     /* dr6, dr7, dr */
 #define CB_GROUP_CS_SS (1u << 9)
 #define CB_GROUP_DS_ES_FS_GS (1u << 10)
 #define CB_GROUP_LDTR_TR (1u << 11)
 #define CB_GROUP_GDTR_IDTR (1u << 12)
-#define CB_GROUP_SYSCALL (1u << 13) /* efer, star, lstar, cstar, fmask, kernel_gs_base, sysenter_*, pat */
-#define CB_GROUP_INJECT (1u << 14)  /* event to inject, interruptibility */
+#define CB_GROUP_SYSCALL (1u << 13) /* efer, star, lstar, cstar, fmask, kernel_gs_base, sysenter_*, pat, tsc_aux */
+#define CB_GROUP_INJECT (1u << 14)  /* event to inject, interruptibility, pending_debug */
 #define CB_GROUP_CTRL (1u << 15)    /* ctrl, exception_bitmap, xcr0, tsc_offset */
 #define CB_GROUP_SKIP (1u << 16)    /* a vCPU's reply only: it goes on behind its instruction, rsi (0 to 15) bytes long */
 #define CB_GROUP_VAPIC (1u << 17)   /* apic, apic_eoi_exit, apic_page */
@@ -163,15 +177,18 @@ struct cb_state {
     uint64_t rflags;                                      /* RFLAGS */
     uint64_t qual[3];                                     /* QUAL; [2]: threads only */
     uint64_t cr0, cr2, cr3, cr4, cr8;                     /* CR */
+    uint64_t pdpte[4];                                    /* CR: PAE paging outside of long mode; VT-x only, else 0 */
     uint64_t dr6, dr7;                                    /* DR */
+    uint64_t dr[4];                                       /* DR: DR0 to DR3 */
     struct cb_segment cs, ss;                             /* CS_SS */
     struct cb_segment ds, es, fs, gs;                     /* DS_ES_FS_GS */
     struct cb_segment ldtr, tr;                           /* LDTR_TR */
     struct cb_segment gdtr, idtr;                         /* GDTR_IDTR: base and limit only */
     uint64_t efer, star, lstar, cstar, fmask;             /* SYSCALL */
-    uint64_t kernel_gs_base, sysenter_cs, sysenter_esp, sysenter_eip, pat;
+    uint64_t kernel_gs_base, sysenter_cs, sysenter_esp, sysenter_eip, pat, tsc_aux;
     uint32_t inject, inject_error;                        /* INJECT */
     uint32_t blocked, upcall_vector;                      /* INJECT; upcall_vector: 32 to 255 */
+    uint64_t pending_debug;                               /* INJECT: #DB that is due (SDM 3C, 25.4.2); VT-x only, else 0 */
     uint32_t ctrl, exception_bitmap;                      /* CTRL */
     uint64_t xcr0, tsc_offset;                            /* CTRL */
     uint32_t apic[CB_APIC_REGISTERS];                     /* VAPIC: the registers */
@@ -179,9 +196,9 @@ struct cb_state {
     uint64_t apic_page;                                   /* VAPIC: guest-physical, where they are seen; 0: nowhere */
 };
 CB_ASSERT_OFFSET(struct cb_state, rip, 128);
-CB_ASSERT_OFFSET(struct cb_state, cs, 232);
-CB_ASSERT_OFFSET(struct cb_state, apic, 512);
-CB_ASSERT_SIZE(struct cb_state, 808);
+CB_ASSERT_OFFSET(struct cb_state, cs, 296);
+CB_ASSERT_OFFSET(struct cb_state, apic, 592);
+CB_ASSERT_SIZE(struct cb_state, 888);
 
 /* qual of an exception of a native thread: [0] vector, [1] error code, [2] fault address (#PF). */
 

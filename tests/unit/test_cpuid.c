@@ -222,3 +222,12 @@ Test(cpuid, xcr0)
         cr_assert(cpuid_xcr0_valid(allowed));
     }
 }
+
+/* A guest-physical space has 48 bits: memory behind that must not seem to exist. */
+Test(cpuid, address_sizes)
+{
+    cr_expect_eq(cpuid_address_sizes(0x3034), 0x3030);
+    cr_expect_eq(cpuid_address_sizes(0x00393930), 0x3930);
+    cr_expect_eq(cpuid_address_sizes(0x302e), 0x302e, "a processor with less keeps that");
+    cr_expect_leq(ask(0x80000008, 0).eax & 0xff, 48);
+}

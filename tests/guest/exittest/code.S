@@ -126,6 +126,7 @@ guest_\name\()_\bits:
     mov %\a, %dr0
     mov %dr0, %\b
     mov %dr6, %\c
+    mov %dr1, %\a
     at debug_end \bits
     hlt
     at arm \bits
@@ -135,6 +136,10 @@ guest_\name\()_\bits:
     nop
     at arm_end \bits
     hlt
+    .if \bits == 32
+    at task \bits
+    ljmp $0x30, $0
+    .endif
     at step \bits
     nop
     at step_end \bits

@@ -317,6 +317,25 @@ void test_shadow_mov_ss(void)
     EXPECT_HLT(AT_ss_cpuid_end);
 }
 
+/* Nor in a shadow. */
+void test_nmi_window_shadow(void)
+{
+    CHECK(vm_start(AT_ss_cpuid));
+    now.rax = now.ss.sel;
+    vm_reply(CB_GROUPS_VCPU, 0);
+    now.blocked = (uint32_t)vendor(BLOCKED_MOV_SS);
+    EXPECT(CB_EXIT_CPUID, vm_address(AT_ss_cpuid_at), vendor_length(2), now.cr4, now.xcr0);
+    now.inject = CB_INJECT_NMI_WINDOW;
+    vm_reply(CB_GROUP_INJECT, 0);
+    EXPECT(CB_EXIT_CPUID, vm_address(AT_ss_cpuid_at), vendor_length(2), now.cr4, now.xcr0);
+    vm_reply(CB_GROUP_SKIP, 2);
+    now.blocked = 0;
+    now.inject = 0;
+    EXPECT(CB_EXIT_NMI_WINDOW, vm_address(AT_ss_cpuid_at) + 2, 0);
+    vm_reply(0, 0);
+    EXPECT_HLT(AT_ss_cpuid_end);
+}
+
 /*
  * It opens with the IRET, on AMD-V when the guest leaves guest mode after that. With shadow page tables it does so at once.
  */

@@ -29,9 +29,9 @@ enum mode { REAL, PROTECTED, PAGED, LONG, MODES };
     X(ports, IN_ANY) X(ports_device, IN_ANY) X(ports_user, IN_PROTECTED)                              \
     X(syscall_msrs, IN_ANY) X(control_registers, IN_ANY) X(cr4_refused, IN_ANY)                       \
     X(cr4_missing, IN_ANY)                                                                            \
-    X(debug_registers, IN_ANY) X(debug_armed, IN_ANY) X(single_step, IN_ANY) X(hlt, IN_ANY) X(halt_deaf, IN_ANY)             \
+    X(debug_registers, IN_ANY) X(debug_armed, IN_ANY) X(single_step, IN_ANY) X(single_step_skipped, IN_ANY) X(resume_flag, IN_ANY) X(hlt, IN_ANY) X(halt_deaf, IN_ANY)             \
     X(halt_upcall, IN_ANY) X(recall, IN_ANY) X(recall_exit, IN_ANY) X(instructions, IN_ANY)           \
-    X(xsetbv, IN_ANY) X(virtualization, IN_PROTECTED) X(hypercall, IN_ANY)                            \
+    X(xsetbv, IN_ANY) X(task_switch, 1u << PROTECTED | 1u << PAGED) X(pae, 1u << PAGED) X(virtualization, IN_PROTECTED) X(hypercall, IN_ANY)                            \
     X(hypercall_user, IN_PROTECTED)                                                                   \
     X(memory_read, IN_ANY) X(memory_write, IN_ANY) X(memory_exec, IN_ANY) X(memory_rights, IN_ANY)    \
     X(memory_table, IN_PAGED)                                                                         \
@@ -42,7 +42,7 @@ enum mode { REAL, PROTECTED, PAGED, LONG, MODES };
     X(inject_soft, IN_ANY) X(inject_nmi, IN_ANY) X(inject_refused, IN_ANY) X(refused_fpu, IN_ANY)     \
     X(alignment, IN_32)                                                                               \
     X(window_sti, IN_ANY) X(window_popf, IN_ANY) X(shadow_sti, IN_ANY) X(shadow_mov_ss, IN_ANY)       \
-    X(nmi_window, IN_ANY)                                                                             \
+    X(nmi_window, IN_ANY) X(nmi_window_shadow, IN_ANY)                                                \
     X(delivery_exception, IN_ANY) X(delivery_error, IN_PROTECTED) X(delivery_soft, IN_ANY)            \
     X(delivery_interrupt, IN_ANY) X(delivery_nmi, IN_ANY) X(delivery_injected, IN_ANY)                \
     X(delivery_stack, IN_ANY) X(delivery_dropped, IN_ANY)                                             \
@@ -90,6 +90,7 @@ enum label {
 #define GUEST_SPARE 0x9000u  /* not mapped at first; code.S knows */
 #define GUEST_TABLES 0xa000u
 #define GUEST_TABLES_OTHER 0xd000u
+#define GUEST_PAE 0xe000u
 #define GUEST_APIC 0xf000u   /* far from the code, see hostile.c */
 #define GUEST_PAGES 16u
 #define GUEST_EVENT_PAGE 0x100000u
@@ -109,6 +110,7 @@ enum label {
 #define RFLAGS_IF 0x200ull
 #define RFLAGS_RF 0x10000ull
 #define RFLAGS_AC 0x40000ull
+#define RFLAGS_TF 0x100ull
 #define CR0_PE 0x1ull
 #define CR0_AM 0x40000ull
 #define CR0_PG 0x80000000ull
@@ -159,6 +161,8 @@ void vm_reply(uint32_t groups, uint64_t skip);
 void vm_groups(uint32_t class, uint32_t set);
 #define GROUP_SETS 19u /* none, each of the 17 groups alone, all */
 uint32_t vm_group_set(uint32_t set);
+/* A place that only 32-bit code has. */
+uint64_t vm_address_task(void);
 /* What the next exit need not have as it is in `now`: these bits of a word of it. */
 void vm_ignore(const uint64_t *word, uint64_t bits);
 /* Groups of another state become those of `now`. */
@@ -212,6 +216,8 @@ enum trait {
     INVALID_REASON,
     INVALID_REASON_ENTRY,
     STATE_AT_INVALID,
+    STRING_TOLD,
+    TASK_SWITCH_EXITS,
     TRAITS
 };
 bool vendor_is_vmx(void);
@@ -220,5 +226,7 @@ bool vendor_has_apic(void);  /* a virtual APIC */
 uint64_t vendor(enum trait trait);
 /* Of an instruction that leaves the guest: as the hardware reports it. */
 uint64_t vendor_length(uint64_t length);
+/* What qual[0] of IO says of INS or OUTS, with addresses of the mode's own size. */
+uint64_t vendor_string(bool in);
 
 #endif

@@ -8,8 +8,9 @@
 #define LENGTH_MSR 2u
 #define VECTOR_DB 1u
 #define DR6_STEP 0x4000ull
+#define SEL_TASK 0x30u
 #define DR7_FIRST 0x401ull /* L0 */
-#define RFLAGS_TF 0x100ull
+#define CR4_PAE 0x20ull
 #define CR4_MCE 0x40ull
 #define CR4_UMIP 0x800ull
 #define CR4_OSXSAVE 0x40000ull
@@ -102,7 +103,8 @@ void test_strings(void)
         uint32_t width = 1u << i % 3;
         bool rep = i >= 6, in = i / 3 % 2 == 0;
         uint64_t length = 1 + prefix(width) + rep;
-        uint64_t what = 0x1234 | width << 16 | CB_IO_STRING | (in ? CB_IO_IN : 0) | (rep ? CB_IO_REP : 0);
+        uint64_t what = 0x1234 | width << 16 | vendor_string(in) | (rep ? CB_IO_REP : 0);
+
 
         EXPECT_EACH(CB_EXIT_IO, at, length, what, at + length);
         if (in)
@@ -285,9 +287,13 @@ void test_debug_registers(void)
 {
     CHECK(vm_start(AT_debug));
     now.rax = 0x123456;
+    now.dr[0] = 0x1000;
+    now.dr[1] = 0x2000;
+    now.dr[3] = 0x3000;
     vm_reply(CB_GROUPS_VCPU, 0);
-    now.rbx = now.rax;
+    now.rbx = now.dr[0] = now.rax;
     now.rcx = now.dr6;
+    now.rax = now.dr[1];
     EXPECT_HLT(AT_debug_end);
 }
 
@@ -297,8 +303,9 @@ void test_debug_armed(void)
     CHECK(vm_start(AT_debug));
     now.rax = vm_address(AT_armed);
     vm_reply(CB_GROUPS_VCPU, 0);
-    now.rbx = now.rax;
+    now.rbx = now.dr[0] = now.rax;
     now.rcx = now.dr6;
+    now.rax = 0;
     EXPECT_HLT(AT_debug_end);
     vm_end();
     CHECK(vm_start(AT_arm));
@@ -319,6 +326,79 @@ void test_single_step(void)
     now.rflags &= ~RFLAGS_TF;
     vm_reply(CB_GROUP_RFLAGS, 0);
     EXPECT_HLT(AT_step_end);
+}
+
+/* The guest is at its CPUID, single-stepped. Bochs sets BS before an instruction has ended (SDM 28.3.4: it is clear). */
+static bool stepped_cpuid(void)
+{
+    vm_ignore(&now.pending_debug, DR6_STEP);
+    return vm_expect(__FILE__, __LINE__, VALUES(CB_EXIT_CPUID, vm_address(AT_cpuid), vendor_length(LENGTH_CPUID), now.cr4, now.xcr0));
+}
+
+/* An instruction that the VMM has skipped ends like any other: #DB, an exit or the guest's. */
+void test_single_step_skipped(void)
+{
+    CHECK(vm_start(AT_cpuid));
+    now.rflags |= RFLAGS_TF;
+    now.exception_bitmap = 1u << VECTOR_DB;
+    vm_reply(CB_GROUPS_VCPU, 0);
+    CHECK(stepped_cpuid());
+    vm_reply(CB_GROUP_INJECT | CB_GROUP_SKIP, LENGTH_CPUID); /* nothing is due but for the skipping */
+    now.dr6 |= DR6_STEP;
+    EXPECT(CB_EXIT_EXCEPTION, vm_address(AT_cpuid_end), 0, VECTOR_DB);
+    now.rip = vm_address(AT_cpuid);
+    now.exception_bitmap = 0;
+    vm_reply(CB_GROUP_CTRL | CB_GROUP_RIP, 0);
+    CHECK(stepped_cpuid());
+    vm_reply(CB_GROUP_INJECT | CB_GROUP_SKIP, LENGTH_CPUID);
+    EXPECT_EVENT(VECTOR_DB, NO_ERROR, vm_address(AT_cpuid_end));
+}
+
+/* RF is for one instruction. */
+void test_resume_flag(void)
+{
+    CHECK(vm_start(AT_cpuid));
+    now.rflags |= RFLAGS_RF;
+    vm_reply(CB_GROUPS_VCPU, 0);
+    vm_ignore(&now.rflags, RFLAGS_RF);
+    EXPECT(CB_EXIT_CPUID, vm_address(AT_cpuid), vendor_length(LENGTH_CPUID), now.cr4, now.xcr0);
+    vm_reply(CB_GROUP_RFLAGS | CB_GROUP_SKIP, LENGTH_CPUID);
+    now.rflags &= ~RFLAGS_RF;
+    EXPECT_HLT(AT_cpuid_end);
+}
+
+/* Whither, and why. */
+void test_task_switch(void)
+{
+    CHECK(vm_start(AT_hlt));
+    now.rip = vm_address_task();
+    if (!vendor(TASK_SWITCH_EXITS))
+        return;
+    vm_reply(CB_GROUPS_VCPU, 0);
+    EXPECT_EACH(CB_EXIT_INSTRUCTION, now.rip, vendor_length(7), CB_INSN_TASK_SWITCH, SEL_TASK | CB_TASK_JUMP << 16);
+}
+
+/*
+ * PAE paging outside of long mode: on VT-x, the first level comes with the message, on AMD-V from memory. What is not used
+ * would fault.
+ */
+void test_pae(void)
+{
+    uint64_t *root = vm_view(GUEST_TABLES_OTHER), *directory = vm_view(GUEST_PAE);
+
+    CHECK(vm_start(AT_hlt));
+    directory[0] = 0xe3; /* 2 MiB from address 0 on */
+    root[0] = GUEST_PAE | 1;
+    now.cr3 = GUEST_TABLES_OTHER;
+    now.cr4 |= CR4_PAE;
+    if (vendor_is_vmx() && vendor_is_nested()) {
+        root[0] = 0;
+        now.pdpte[0] = GUEST_PAE | 1;
+    }
+    vm_reply(CB_GROUPS_VCPU, 0);
+    EXPECT_HLT(AT_hlt);
+    vm_reply(CB_GROUP_CR | CB_GROUP_SKIP, 1);
+    EXPECT_HLT(AT_hlt_end);
 }
 
 /* #GP, without an exit. */

@@ -26,6 +26,7 @@
 #define SEL_USER_CODE 0x1bu
 #define SEL_USER_DATA 0x23u
 #define SEL_TSS 0x28u
+#define SEL_TASK 0x30u
 #define GDT_LIMIT 0x37u
 #define EFER_LONG 0x500ull
 
@@ -136,6 +137,8 @@ static void write_descriptors(void)
     gdt[SEL_DATA / 8] = data;
     gdt[SEL_USER_CODE / 8] = code | user;
     gdt[SEL_USER_DATA / 8] = data | user;
+    if (mode != LONG)
+        gdt[SEL_TASK / 8] = 0x0000890000000067 | GUEST_TSS << 16;
     if (mode == LONG) {
         *(uint64_t *)vm_view(GUEST_TSS + 4) = GUEST_STACK_TOP;
     } else {
@@ -364,6 +367,13 @@ uint64_t vm_address(enum label where)
     static const uint8_t *const places[LABEL_COUNT][3] = {LABELS(LABEL_ROW)};
 
     return GUEST_CODE + (uint64_t)(places[where][mode == REAL ? 0 : mode == LONG ? 2 : 1] - guest_code);
+}
+
+uint64_t vm_address_task(void)
+{
+    extern const uint8_t guest_task_32[];
+
+    return GUEST_CODE + (uint64_t)(guest_task_32 - guest_code);
 }
 
 uint32_t vm_vcpu(void)

@@ -78,7 +78,7 @@ static bool walk(int line, uint32_t port, uint64_t inside)
     vm_reply(CB_GROUPS_VCPU, 0);
     for (uint32_t i = 0; i < INSTRUCTIONS; i++) {
         uint32_t width = 1u << i % 3, string = i / 3 > 1, in = i / 3 % 2, length = 1 + prefix(width) + string;
-        uint64_t what = port | width << 16 | (in ? CB_IO_IN : 0) | (string ? CB_IO_STRING | CB_IO_REP : 0);
+        uint64_t what = port | width << 16 | (in ? CB_IO_IN : 0) | (string ? vendor_string(in) | CB_IO_REP : 0);
 
         if (string) {
             now.rcx = REPEATED;

@@ -96,6 +96,8 @@ static void change_registers(struct cb_state *s)
     s->cr8 = 9;
     s->dr6 = 0xffff0ff1;
     s->dr7 = 0x30700;
+    for (uint32_t i = 0; i < 4; i++)
+        s->dr[i] = 0x1000 * i + 1;
 }
 
 static void change_segments(struct cb_state *s)
@@ -117,6 +119,7 @@ static void change_segments(struct cb_state *s)
 static void change_rest(struct cb_state *s)
 {
     s->efer |= 0x801; /* NXE SCE */
+    s->tsc_aux = 5;
     s->star = 0x1122334455667788;
     s->lstar = s->kernel_gs_base = s->sysenter_eip = 0xffff900000002000;
     s->cstar = s->sysenter_esp = 0x3000;

@@ -4,6 +4,7 @@
 
 #define SVM_CPUID 0x8000000au
 #define SVM_EDX_NRIPS (1u << 3)
+#define SEGMENT_DS 3ull
 #define VMEXIT_INVALID 0xffffffffu
 #define BAD_STATE 0x80000021u /* VT-x's exit reason: VM-entry failure due to invalid guest state */
 
@@ -34,6 +35,10 @@ static const struct {
     [INVALID_REASON_ENTRY] = {VMEXIT_INVALID, BAD_STATE},
     /* 1: a refused entry leaves the state as it was. QEMU may write the host's into it: then it is as after power-up. */
     [STATE_AT_INVALID] = {0, 1},
+    /* 1: how INS and OUTS address memory is told. APM 15.10.2, with decode assists, which QEMU lacks; SDM A.1, bit 54. */
+    [STRING_TOLD] = {0, 1},
+    /* 1: a task switch leaves the guest. APM 15.14.1, but not on QEMU; SDM 26.1.2. */
+    [TASK_SWITCH_EXITS] = {0, 1},
 };
 
 bool vendor_is_vmx(void)
@@ -54,6 +59,13 @@ uint64_t vendor_length(uint64_t length)
         return length;
     __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
     return d & SVM_EDX_NRIPS ? length : 0;
+}
+
+uint64_t vendor_string(bool in)
+{
+    uint64_t what = CB_IO_STRING | (in ? CB_IO_IN : 0), size = mode == REAL ? 2 : mode == LONG ? 8 : 4;
+
+    return vendor(STRING_TOLD) ? what | size << 28 | (in ? 0 : SEGMENT_DS << 32) : what;
 }
 
 bool vendor_is_nested(void)
