@@ -269,6 +269,7 @@ UNIT_TESTS := \
 	view \
 	virtio \
 	virtqueue \
+	vmx \
 
 UNIT_CORE := \
 	hypervisor/account.c \
@@ -298,6 +299,8 @@ UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_svm := tests/unit/test_svm.c tests/unit/features_fake.c hypervisor/regs.c hypervisor/shadow_cr.c \
 	hypervisor/svm_cr.c hypervisor/svm_state.c
 UNIT_timerq := tests/unit/test_timerq.c hypervisor/timerq.c
+UNIT_vmx := tests/unit/test_vmx.c tests/unit/features_fake.c hypervisor/regs.c hypervisor/vmx_exit.c \
+	hypervisor/vmx_state.c $(UNIT_CORE)
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
 UNIT_view := tests/unit/test_view.c hypervisor/boot_view.c
 

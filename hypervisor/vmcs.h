@@ -269,6 +269,10 @@ enum vmcs_reason {
         failed_;                                                                 \
     })
 
+#ifdef UNIT_TEST
+u64 vmcs_read(enum vmcs_field field);
+void vmcs_write(enum vmcs_field field, u64 value);
+#else
 static inline u64 vmcs_read(enum vmcs_field field)
 {
     u64 value;
@@ -281,5 +285,6 @@ static inline void vmcs_write(enum vmcs_field field, u64 value)
 {
     __asm__ volatile("vmwrite %1, %0" : : "r"((u64)field), "rm"(value) : "cc", "memory");
 }
+#endif
 
 #endif
