@@ -47,9 +47,12 @@ struct device {
 
 /* After ops->create(): fills the server's part of the control page. */
 void virtio_init(struct device *device, const struct gmem *mem, struct cb_virtio *page);
-/* The driver signalled `control`, or queue `queue`'s kick event. */
-void virtio_control(struct device *device);
-void virtio_kick(struct device *device, uint32_t queue);
+/*
+ * The driver signalled `control`, or queue `queue`'s kick event. True if there is more to do, although others are to have
+ * their turn: to be called again, for any queue. The driver decides how long a queue is never empty.
+ */
+bool virtio_control(struct device *device);
+bool virtio_kick(struct device *device, uint32_t queue);
 
 /* In machine.c: tells the guest. */
 void device_signal_config(const struct device *device);

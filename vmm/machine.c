@@ -103,26 +103,35 @@ void device_signal_queue(const struct device *device, uint32_t queue)
     (void)!cb_signal(device->queue_events[queue]);
 }
 
-static void serve_device(struct device *device, uint64_t bits)
+/* The bits of what is to be looked at again, after the other devices. */
+static uint64_t serve_device(struct device *device, uint64_t bits)
 {
+    uint64_t queues = ((1ull << device->ops->queue_count) - 1) << 1, again = 0;
+
     bits >>= device->first_bit;
-    if ((bits & 1) != 0)
-        virtio_control(device);
+    if ((bits & 1) != 0 && virtio_control(device))
+        again = queues;
     for (uint32_t i = 0; i < device->ops->queue_count; i++)
-        if ((bits >> (i + 1) & 1) != 0)
-            virtio_kick(device, i);
+        if ((bits >> (i + 1) & 1) != 0 && virtio_kick(device, i))
+            again |= 2ull << i;
+    return again << device->first_bit;
 }
 
 /* The device thread. */
 static void serve_devices(void *unused)
 {
-    uint64_t bits;
+    uint64_t again = 0;
 
     (void)unused;
     for (;;) {
-        must(cb_wait(machine.event, 0, CB_DEADLINE_NONE, &bits), "wait for the guest");
+        uint64_t bits = 0, status = cb_wait(machine.event, again ? CB_WAIT_POLL : 0, CB_DEADLINE_NONE, &bits);
+
+        if (CB_STATUS_CODE(status) != CB_EMPTY)
+            must(status, "wait for the guest");
+        bits |= again;
+        again = 0;
         for (uint32_t i = 0; i < machine.device_count; i++)
-            serve_device(&machine.devices[i], bits);
+            again |= serve_device(&machine.devices[i], bits);
     }
 }
 

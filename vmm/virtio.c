@@ -25,7 +25,8 @@
 #define FEATURES_TRANSPORT (FEATURE_EVENT_IDX | FEATURE_VERSION_1)
 
 #define VENDOR 0x626c6243u /* "Cblb" */
-#define BATCH 32u          /* a busy driver hears of completions after so many requests */
+#define BATCH 32u          /* a busy driver hears of completions after so many requests, */
+#define TURN VIRTQUEUE_SIZE_MAX /* and other queues have their turn after so many */
 
 /* The driver's fields, read once. */
 struct request {
@@ -125,7 +126,7 @@ static void reset(struct device *device)
     device->accepted = 0;
 }
 
-void virtio_control(struct device *device)
+bool virtio_control(struct device *device)
 {
     struct cb_virtio *page = device->page;
     /* Pairs with the driver's release: its fields are complete. */
@@ -133,7 +134,7 @@ void virtio_control(struct device *device)
     struct request request;
 
     if (number == device->answered)
-        return;
+        return false;
     request_read(device, &request);
     if (request.status == 0)
         reset(device);
@@ -145,8 +146,11 @@ void virtio_control(struct device *device)
     __atomic_store_n(&page->answer, number, __ATOMIC_RELEASE);
     device_signal_config(device);
     /* What was put into the queues before they counted has had its kick already. */
+    bool more = false;
+
     for (uint32_t i = 0; i < device->ops->queue_count; i++)
-        virtio_kick(device, i);
+        more |= virtio_kick(device, i);
+    return more;
 }
 
 static void fail(struct device *device)
@@ -156,23 +160,24 @@ static void fail(struct device *device)
     device_signal_config(device);
 }
 
-void virtio_kick(struct device *device, uint32_t queue)
+bool virtio_kick(struct device *device, uint32_t queue)
 {
     struct virtqueue *vq = &device->queues[queue];
     enum virtqueue_result result;
     unsigned served = 0;
 
     if ((device->status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET)) != STATUS_DRIVER_OK)
-        return;
+        return false;
     do {
-        while ((result = virtqueue_take(vq, &device->chain)) == VIRTQUEUE_TAKEN) {
+        while ((result = served < TURN ? virtqueue_take(vq, &device->chain) : VIRTQUEUE_EMPTY) == VIRTQUEUE_TAKEN) {
             virtqueue_put(vq, &device->chain, device->ops->serve(device, queue, &device->chain));
             if (++served % BATCH == 0 && virtqueue_due(vq))
                 device_signal_queue(device, queue);
         }
-    } while (!virtqueue_rest(vq));
+    } while (served < TURN && !virtqueue_rest(vq));
     if (virtqueue_due(vq))
         device_signal_queue(device, queue);
     if (result == VIRTQUEUE_BROKEN)
         fail(device);
+    return served >= TURN;
 }

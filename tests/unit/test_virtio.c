@@ -46,8 +46,13 @@ static bool create(struct device *to)
     return true;
 }
 
+static bool eager; /* the driver offers a request as soon as one is served */
+
 static uint32_t serve(struct device *to, uint32_t queue, const struct virtqueue_chain *chain)
 {
+    if (eager)
+        ring_offer(&ring, 0);
+    cr_assert_lt(served, 1000000, "serves for ever");
     cr_assert_eq(to, &device);
     cr_assert_lt(queue, QUEUES);
     served++;
@@ -62,6 +67,7 @@ static void setup(void)
     memset(&device, 0, sizeof(device));
     memset(&page, 0, sizeof(page));
     config_signals = queue_signals = served = 0;
+    eager = false;
     device.ops = &ops;
     device.features = OWN_FEATURE;
     device.config_size = 4;
@@ -288,6 +294,27 @@ Test(virtio, long_batches_are_signalled_in_between)
     virtio_kick(&device, 0);
     cr_assert_eq(served, VIRTQUEUE_SIZE_MAX);
     cr_assert_eq(queue_signals, VIRTQUEUE_SIZE_MAX / 32);
+}
+
+/* A queue that is never empty keeps nobody from being served: neither other queues nor a reset. */
+Test(virtio, a_queue_has_its_turn)
+{
+    start();
+    ring_offer(&ring, 0);
+    eager = true;
+    cr_assert(virtio_kick(&device, 0));
+    cr_assert_eq(served, VIRTQUEUE_SIZE_MAX);
+    cr_assert(virtio_kick(&device, 0));
+    cr_assert_eq(served, 2 * VIRTQUEUE_SIZE_MAX);
+    eager = false;
+    cr_assert_not(virtio_kick(&device, 0), "one was left");
+    cr_assert_eq(served, 2 * VIRTQUEUE_SIZE_MAX + 1);
+    eager = true;
+    ring_offer(&ring, 0);
+    cr_assert(virtio_kick(&device, 0));
+    cr_assert_eq(ask(0), 0);
+    cr_assert_not(virtio_kick(&device, 0));
+    cr_assert_eq(served, 3 * VIRTQUEUE_SIZE_MAX + 1);
 }
 
 /* The page, the ring and the order of events are noise. */
