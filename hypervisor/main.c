@@ -29,7 +29,8 @@ struct boot boot;
 
 void boot_early(u32 magic, u64 info)
 {
-    serial_init();
+    if (!serial_init())
+        log_printf("corbel: there is no serial line: the log is on the screen alone");
     cpu_probe();                  /* what the CPU can do */
     multiboot_parse(magic, info); /* memory map, modules, command line */
     mitigations_probe();          /* against which of its flaws something is done */

@@ -9,6 +9,7 @@
 #define LINE 3u
 #define MODEM 4u
 #define STATUS 5u
+#define SCRATCH 7u
 
 #define LINE_8N1 0x03u
 #define LINE_DIVISOR 0x80u
@@ -22,11 +23,18 @@ static void put(u16 index, u8 value)
     outb((u16)(COM1 + index), value);
 }
 
+/* What is not there may read as anything, but not as what was written. */
+static bool keeps(u8 value)
+{
+    put(SCRATCH, value);
+    return inb(COM1 + SCRATCH) == value;
+}
+
 /*
  * Output only. The receiver and the FIFOs stay as they are: what somebody has typed is for whoever serves the
  * console.
  */
-void serial_init(void)
+bool serial_init(void)
 {
     put(INTERRUPTS, 0);
     put(LINE, LINE_DIVISOR | LINE_8N1);
@@ -34,7 +42,8 @@ void serial_init(void)
     put(INTERRUPTS, 0);
     put(LINE, LINE_8N1);
     put(MODEM, 0x03);
-    present = inb(COM1 + STATUS) != 0xff;
+    present = keeps(0x5a) && keeps(0xa5);
+    return present;
 }
 
 static void put_char(char c)

@@ -5,7 +5,8 @@
 
 #include "types.h"
 
-void serial_init(void);
+/* False if there is none; then what is written to it is lost. */
+bool serial_init(void);
 void serial_write(const char *text, u32 bytes);
 
 #endif
