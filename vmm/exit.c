@@ -82,7 +82,7 @@ static uint32_t do_cpuid(const struct vcpu *vcpu, struct cb_args *message, struc
         .vmcall = (task_info()->features & CB_FEATURE_VMX) != 0,
         .nested = (task_info()->features & CB_FEATURE_NESTED) != 0,
         .event_page = machine_event_page(0),
-        .console_page = machine.special + MACHINE_CONSOLE,
+        .console_page = machine.console_page,
         .console_signal = machine.console_signal,
         .console_port = machine.console_port,
         .tsc_khz = clock_khz,

@@ -45,6 +45,7 @@ struct machine {
     struct gmem ram;
     uint64_t special;              /* guest-physical address of the first special page */
 
+    uint64_t console_page;         /* guest-physical address; 0: there is no console */
     uint32_t console_signal;       /* guest's selector: tells the console server of output */
     uint32_t console_port;
 

@@ -16,8 +16,8 @@
  *            UTCB; edx: 0 if hypercalls are VMMCALL, 1 if VMCALL
  *   CLOCK    eax: TSC frequency in kHz; ebx, ecx: low and high half of the wall-clock time in ns since
  *            1970-01-01 UTC when the TSC was zero
- *   CONSOLE  eax: page number of the console ring page; ebx: selector of the event that tells its server
- *            of output; ecx: port signalled upon input and upon room (on vCPU 0 at first)
+ *   CONSOLE  eax: page number of the console ring page, 0 if there is no console; ebx: selector of the event that
+ *            tells its server of output; ecx: port signalled upon input and upon room (on vCPU 0 at first)
  */
 #define CB_CPUID_BASE 0x40000000u
 #define CB_CPUID_FEATURES 0x40000001u

@@ -91,13 +91,16 @@ static void print(const char *text)
 {
     struct regs where = cpuid(CB_CPUID_CONSOLE);
     struct cb_console *ring = (struct cb_console *)((uint64_t)where.eax * CB_PAGE_SIZE);
-    uint32_t head = ring->out_head;
     struct cb_args args = {0};
+
+    if (where.eax == 0)
+        return; /* no console */
+    uint32_t head = ring->out_head;
 
     while (*text)
         ring->out[head++ % CB_CONSOLE_OUT] = (uint8_t)*text++;
     __atomic_store_n(&ring->out_head, head, __ATOMIC_RELEASE);
-    (void)cb_invoke(CB_CALL_WORD(CB_CALL_signal, 0, where.ebx), &args); /* nobody listens if there is no console */
+    (void)cb_invoke(CB_CALL_WORD(CB_CALL_signal, 0, where.ebx), &args);
 }
 
 static uint64_t machine(uint64_t operation, uint64_t a, uint64_t b, uint64_t c)

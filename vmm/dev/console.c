@@ -12,7 +12,7 @@
 #include "../report.h"
 #include "../vcpu.h"
 
-/* What root gave: without a console service, there is the ring page, but neither of its events. */
+/* What root gave: without a console service, there is a ring page, but neither of its events, and nobody reads it. */
 static bool have(uint32_t sel, enum cb_type type)
 {
     struct cb_identity identity;
@@ -22,15 +22,13 @@ static bool have(uint32_t sel, enum cb_type type)
 
 void console_create(void)
 {
+    if (!have(CB_TASK_SEL_CONSOLE_PAGE, CB_TYPE_FRAME) || !have(CB_TASK_SEL_CONSOLE_SIGNAL, CB_TYPE_EVENT))
+        return;
+    machine.console_page = machine.special + MACHINE_CONSOLE;
     machine.console_signal = machine.next_sel++;
     machine.console_port = machine.next_port++;
-    if (have(CB_TASK_SEL_CONSOLE_PAGE, CB_TYPE_FRAME))
-        memory_map_page(CB_TASK_SEL_CONSOLE_PAGE, machine.special + MACHINE_CONSOLE);
-    else
-        memory_share_page(machine.special + MACHINE_CONSOLE);
-    if (have(CB_TASK_SEL_CONSOLE_SIGNAL, CB_TYPE_EVENT))
-        must(cb_derive(CB_TASK_SEL_CONSOLE_SIGNAL, machine.console_signal, machine.domain, CB_RIGHT_SIGNAL, 0, 0),
-             "give the guest the console's event");
-    if (have(CB_TASK_SEL_CONSOLE_EVENT, CB_TYPE_EVENT))
-        ports_connect(CB_TASK_SEL_CONSOLE_EVENT, machine.console_port, "bind the console's event");
+    memory_map_page(CB_TASK_SEL_CONSOLE_PAGE, machine.console_page);
+    must(cb_derive(CB_TASK_SEL_CONSOLE_SIGNAL, machine.console_signal, machine.domain, CB_RIGHT_SIGNAL, 0, 0),
+         "give the guest the console's event");
+    ports_connect(CB_TASK_SEL_CONSOLE_EVENT, machine.console_port, "bind the console's event");
 }
