@@ -122,6 +122,7 @@ LIB_SRC := \
 ROOT_SRC := \
 	tasks/root/acpi.c \
 	tasks/root/boot.c \
+	tasks/root/clear.c \
 	tasks/root/config.c \
 	tasks/root/config_fdt.c \
 	tasks/root/config_grant.c \
@@ -140,6 +141,7 @@ ROOT_SRC := \
 	tasks/root/ram.c \
 	tasks/root/rtc.c \
 	tasks/root/service.c \
+	tasks/root/watch.c \
 	tasks/root/window.c \
 
 CONSOLE_SRC := \
@@ -182,6 +184,9 @@ GUEST_TASKS := \
 	linked \
 	modules \
 	race \
+	reader \
+	silent \
+	stain \
 
 GUEST_calltest := \
 	tests/guest/calltest/abort.c \
@@ -534,15 +539,18 @@ check-dump: $(CHECK_DUMP) $(HYPERVISOR) ## check the hypervisor's structures in 
 
 ISOS := \
 	bad \
+	bare \
 	bench \
 	bochs \
 	calltest \
+	crowd \
 	exittest \
 	flood \
 	ipcbench \
 	ipcbench2 \
 	ipcguest \
 	ipcnative \
+	keys \
 	linked \
 	load \
 	many \
@@ -551,8 +559,11 @@ ISOS := \
 	panic \
 	panics \
 	race \
+	rant \
 	run \
 	shadow \
+	silent \
+	stain \
 	tiny \
 	two \
 
@@ -567,6 +578,18 @@ ISO_linked := console=$(CONSOLE) echo=$(ECHO) linked=$(B)/tests/guest/linked.elf
 ISO_linked_VIDEO := text
 ISO_flood := console=$(CONSOLE) counter=$(B)/tests/guest/counter.elf
 ISO_flood_VIDEO := text
+ISO_bare := vmm=$(VMM) tiny=$(TINYGUEST)
+ISO_bare_VIDEO := text
+ISO_crowd := console=$(CONSOLE) counter=$(B)/tests/guest/counter.elf
+ISO_crowd_VIDEO := text
+ISO_keys := console=$(CONSOLE) reader=$(B)/tests/guest/reader.elf
+ISO_keys_VIDEO := text
+ISO_silent := silent=$(B)/tests/guest/silent.elf counter=$(B)/tests/guest/counter.elf
+ISO_silent_VIDEO := text
+ISO_rant := $(ISO_flood)
+ISO_rant_VIDEO := text
+ISO_stain := console=$(CONSOLE) stain=$(B)/tests/guest/stain.elf counter=$(B)/tests/guest/counter.elf
+ISO_stain_VIDEO := text
 ISO_race := console=$(CONSOLE) race=$(B)/tests/guest/race.elf
 ISO_race_VIDEO := text
 ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)

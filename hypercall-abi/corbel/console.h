@@ -32,19 +32,19 @@ CB_ASSERT_OFFSET(struct cb_console, out, 2048);
 /*
  * The console service's portal, called by whoever introduces clients. Word 0 = operation; word 0 of the reply is
  * 0, or 1 if it was refused.
- *   ATTACH  word 1: CB_CONSOLE_* flags; CB_CONSOLE_NAME bytes of UTCB words: the client's name, zero terminated;
+ *   ATTACH  word 1: CB_CONSOLE_* flags; word 2: what the service names to root to END the client (corbel/task.h); word
+ *           3: by which number users choose it;
+ *           CB_CONSOLE_NAME bytes of UTCB words: the client's name, zero terminated;
  *           typed item 0: frame of the ring page, 1: event that tells the client of input and room.
  *           Reply: word 1: number of the client; typed item 0: event that tells the server of output.
  *   DETACH  word 1: number of the client. What is left in its ring is printed, then it is forgotten.
- *   FOCUS   word 1: number of the client that has the keyboard from now on
  */
 #define CB_CONSOLE_ATTACH 1u
 #define CB_CONSOLE_DETACH 2u
-#define CB_CONSOLE_FOCUS 3u
 
-#define CB_CONSOLE_VM 0x1u    /* a virtual machine: the first choice when whoever has the keyboard ends */
+#define CB_CONSOLE_VM 0x1u    /* a virtual machine: has the keyboard rather than others when nobody was chosen */
 #define CB_CONSOLE_NAMED 0x2u /* each line of output carries the client's name; else output is left as it is */
-#define CB_CONSOLE_INPUT 0x4u /* has the keyboard from now on */
+#define CB_CONSOLE_INPUT 0x4u /* has the keyboard until another one is chosen */
 #define CB_CONSOLE_DOMAIN 0x8u /* can be chosen to have the keyboard */
 
 #define CB_CONSOLE_NAME 32u

@@ -87,11 +87,13 @@ struct cb_task_info {
  *                     CPU, and are refused (BAD_CPU) if its handler has no scheduling context of its own. Domains
  *                     that use the service start now. Once.
  *          Word 0 of the reply is 1 if this was refused.
+ *   END    for the console service: ends the domain that word 1 names, as ATTACH gave it (corbel/console.h)
  * The same portals take the faults of the task's threads (thread_set, EXCEPTION), as root did it for the first.
  */
 #define CB_ROOT_EXIT 1u
 #define CB_ROOT_MEMORY 2u
 #define CB_ROOT_SERVE 3u
+#define CB_ROOT_END 4u
 
 #define CB_SERVE_CONSOLE 1u /* corbel/console.h */
 #define CB_SERVE_PORTAL 2u

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CLIENTS 40u
+#define CLIENTS 66u /* the console's own, root, and all domains that there can be beside the console */
 #define CLIENT_LOG 0u
 #define CLIENT_OWN 1u
 #define CLIENT_FIRST 2u
@@ -22,6 +22,7 @@ struct client {
     struct cb_console *ring;   /* NULL: not in use */
     char name[CB_CONSOLE_NAME];
     uint32_t flags;            /* CB_CONSOLE_* */
+    uint64_t domain, number;   /* by which root and users know it; 0: neither does */
     bool closing;              /* what is left is printed at once */
     uint64_t since;            /* when output was first seen that is still there; 0: there is none */
 
@@ -32,6 +33,7 @@ struct client {
     /* Input for which the ring had no room yet; free-running indices. */
     uint8_t input[CLIENT_INPUT];
     uint32_t input_head, input_tail;
+    uint64_t input_moved;      /* when the client was last seen to have read some, or when the first came */
 };
 
 extern struct client clients[CLIENTS];

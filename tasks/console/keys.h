@@ -5,6 +5,7 @@
  *   Ctrl-] 1 to 9   gives the keyboard to that domain (numbers as listed)
  *   Ctrl-] n        gives it to the next domain
  *   Ctrl-] ?        lists the domains
+ *   Ctrl-] k        and then Ctrl-] y: root ends the domain that has it
  *   Ctrl-] Ctrl-]   sends Ctrl-] itself
  */
 #ifndef CONSOLE_KEYS_H
@@ -15,17 +16,21 @@
 
 struct client;
 
-#define KEYS_HELP "Ctrl-] and a digit or n chooses who has the keyboard, Ctrl-] ? lists the domains"
+#define KEYS_HELP "Ctrl-] and a digit or n chooses who has the keyboard, ? lists the domains, k ends that one"
 
-/* A new client, which may get the keyboard; and one that goes. */
+/*
+ * A new client, and one that goes. The keyboard belongs to whoever was chosen, by the manifest or by keys, as long as
+ * that is there; else to a virtual machine; else to any domain.
+ */
 void keys_add(struct client *client);
 void keys_remove(const struct client *client);
 
-/* Gives the keyboard to a client, without a word. */
-void keys_focus(struct client *client);
-
-/* Whether a key can be taken now: nothing is read that nobody has room for. */
-bool keys_ready(void);
+/*
+ * Whether a key shall be taken now. A client that reads, but slowly, loses nothing: keys wait in the UART. From one that
+ * does not read at all they are taken and dropped, since one of them may be the escape key. *deadline is lowered to the
+ * time when that begins.
+ */
+bool keys_ready(uint64_t *deadline);
 
 /* Takes a key, after keys_ready(). */
 void keys_put(uint8_t key);

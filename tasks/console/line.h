@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How the output of several clients becomes one stream of lines. A line belongs to the client that began it
- * until it ends, or until nothing has come for a while and somebody else has something to say.
+ * How the output of several clients becomes one stream of lines. A line belongs to the client that began it until it
+ * ends; or until nothing has come for a while, or it has been open for long, and somebody else has something to say. A
+ * client that prints many lines stops after some of them, so that the others have their turn.
  */
 #ifndef CONSOLE_LINE_H
 #define CONSOLE_LINE_H
@@ -12,8 +13,8 @@
 struct client;
 
 /*
- * Moves output of a client to the UART's queue as far as it is its turn. *deadline is lowered to the time when
- * it is to be tried again. True if anything was moved.
+ * Moves output of a client to the UART's queue as far as it is its turn. *deadline is lowered to the time when it is
+ * to be tried again. True if anything was moved: then the clients behind this one are to be served before it is again.
  */
 bool line_serve(struct client *client, uint64_t *deadline);
 

@@ -33,7 +33,7 @@
  */
 static struct {
     uint32_t pending;
-    uint64_t operation, argument;
+    uint64_t operation, argument, domain, number;
     char name[CB_CONSOLE_NAME];
     uint32_t sels;              /* of the two capabilities that came with ATTACH */
     bool refused;
@@ -67,6 +67,8 @@ static void handle(uint64_t badge, struct cb_args *message)
     (void)badge;
     request.operation = message->a1;
     request.argument = message->a2;
+    request.domain = message->a3;
+    request.number = message->a4;
     request.sels = utcb->window;
     request.client = NULL;
     memcpy(request.name, utcb->words, sizeof(request.name));
@@ -98,8 +100,11 @@ static void attach(void)
 {
     request.client = client_add(request.name, (uint32_t)request.argument, request.sels, event);
     request.refused = request.client == NULL;
-    if (request.client)
+    if (request.client) {
+        request.client->domain = request.domain;
+        request.client->number = request.number;
         keys_add(request.client);
+    }
     answer();
 }
 
@@ -139,9 +144,6 @@ static bool serve_request(void)
     } else if (request.operation == CB_CONSOLE_DETACH && is_client(request.argument)) {
         begin_detach();
         return true;
-    } else if (request.operation == CB_CONSOLE_FOCUS && is_client(request.argument)) {
-        keys_focus(&clients[request.argument]);
-        answer();
     } else {
         request.refused = true;
         answer();
@@ -186,12 +188,30 @@ static void serve_input(uint64_t *deadline)
 {
     uint8_t key;
 
-    while (keys_ready() && uart_get(&key))
+    while (keys_ready(deadline) && uart_get(&key))
         keys_put(key);
-    uart_want_input(keys_ready());
+    uart_want_input(keys_ready(deadline));
     for (struct client *client = clients + CLIENT_FIRST; client < clients + CLIENTS; client++)
         if (client->ring && !client->closing && !client_flush_input(client))
             lower(deadline, RETRY_US);
+}
+
+/* Each client has its turn, beginning with the one behind the last that printed. True if anything was printed. */
+static bool serve_lines(uint64_t *deadline)
+{
+    static uint32_t next;
+    uint32_t first = next;
+    bool moved = false;
+
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        uint32_t number = (first + i) % CLIENTS;
+
+        if (clients[number].ring && line_serve(&clients[number], deadline)) {
+            next = (number + 1) % CLIENTS;
+            moved = true;
+        }
+    }
+    return moved;
 }
 
 /* All that can be done now; gives the time when there may be more to do without an event. */
@@ -205,9 +225,7 @@ static uint64_t serve(void)
 
         serve_input(&deadline); /* first: what a key makes the console say is then printed, too */
         moved = serve_log();
-        for (struct client *client = clients; client < clients + CLIENTS; client++)
-            if (client->ring)
-                moved |= line_serve(client, &deadline);
+        moved |= serve_lines(&deadline);
         if (!uart_flush() || (waits && !moved))
             lower(&deadline, RETRY_US);
     } while (moved && uart_room() > CB_CONSOLE_OUT);

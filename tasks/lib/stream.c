@@ -54,14 +54,18 @@ static uint32_t out_room(void)
     return used > CB_CONSOLE_OUT ? CB_CONSOLE_OUT : CB_CONSOLE_OUT - used;
 }
 
-static void wait_room(uint32_t size)
+/* False if there will be none, or not until the deadline. */
+static bool wait_room(uint32_t size, uint64_t deadline)
 {
-    while (out_room() < size && !__atomic_load_n(&abandoned, __ATOMIC_RELAXED)) {
+    while (out_room() < size) {
+        if (__atomic_load_n(&abandoned, __ATOMIC_RELAXED) || clock_tsc() >= deadline)
+            return false;
         __atomic_store_n(&ring->out_full, 1, __ATOMIC_SEQ_CST);
         wake_server();
         if (out_room() < size)
-            wait_server(CB_DEADLINE_NONE);
+            wait_server(deadline);
     }
+    return !__atomic_load_n(&abandoned, __ATOMIC_RELAXED);
 }
 
 /* Copies one part that fits, and only then publishes it: a short line is never seen in pieces. */
@@ -75,18 +79,17 @@ static void write_part(const uint8_t *data, uint32_t size)
     __atomic_store_n(&ring->out_head, head + size, __ATOMIC_RELEASE);
 }
 
-void stream_write(const void *data, size_t size)
+bool stream_write_until(const void *data, size_t size, uint64_t deadline)
 {
     const uint8_t *bytes = data;
 
     if (ring == NULL)
-        return;
+        return true;
     lock_take(&out_lock);
     while (size) {
         uint32_t part = size > CB_CONSOLE_OUT ? CB_CONSOLE_OUT : (uint32_t)size;
 
-        wait_room(part);
-        if (__atomic_load_n(&abandoned, __ATOMIC_RELAXED))
+        if (!wait_room(part, deadline))
             break;
         write_part(bytes, part);
         bytes += part;
@@ -94,6 +97,12 @@ void stream_write(const void *data, size_t size)
         wake_server();
     }
     lock_release(&out_lock);
+    return size == 0;
+}
+
+void stream_write(const void *data, size_t size)
+{
+    (void)stream_write_until(data, size, CB_DEADLINE_NONE);
 }
 
 static uint32_t in_used(void)

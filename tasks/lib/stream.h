@@ -3,6 +3,7 @@
 #ifndef LIB_STREAM_H
 #define LIB_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,9 @@ void stream_init(struct cb_console *ring, uint32_t signal, uint32_t event);
  * goes nowhere.
  */
 void stream_write(const void *data, size_t size);
+
+/* The same, but not longer than until the deadline; false if not all was written. A line is written whole or not at all. */
+bool stream_write_until(const void *data, size_t size, uint64_t deadline);
 
 /* The server is gone: whoever waits for it returns, and output goes nowhere. Any thread may call this. */
 void stream_abandon(void);

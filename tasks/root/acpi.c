@@ -20,6 +20,13 @@
 #define WAIT_US 1000u
 #define WAITS 300u
 
+/* The reset control register of Intel's chip sets, in all that came after; and the keyboard controller's pulse. */
+#define RESET_CONTROL 0xcf9u
+#define RESET_CONTROL_SYSTEM 0x02u
+#define RESET_CONTROL_CPU 0x04u
+#define KEYBOARD 0x64u
+#define KEYBOARD_RESET 0xfeu
+
 struct rsdp { /* 5.2.5.3 */
     char signature[8];
     uint8_t checksum;
@@ -163,4 +170,16 @@ const char *acpi_power_off(void)
         sleep(second, types[1]);
     thread_sleep_us(WAITS * WAIT_US);
     return "the machine did not react to ACPI S5";
+}
+
+void firmware_reset(void)
+{
+    if (boot_claim_ports(RESET_CONTROL, 1)) {
+        port_out8(RESET_CONTROL, RESET_CONTROL_SYSTEM);
+        port_out8(RESET_CONTROL, RESET_CONTROL_SYSTEM | RESET_CONTROL_CPU);
+        thread_sleep_us(WAITS * WAIT_US);
+    }
+    if (boot_claim_ports(KEYBOARD, 1))
+        port_out8(KEYBOARD, KEYBOARD_RESET);
+    thread_sleep_us(WAITS * WAIT_US);
 }

@@ -12,6 +12,7 @@
 #include "service.h"
 #include "stream.h"
 #include "thread.h"
+#include "watch.h"
 
 #include <corbel/console.h>
 
@@ -42,12 +43,24 @@ bool console_offer(const struct domain *domain, uint32_t sel)
     return true;
 }
 
+/* A service that does not answer has ended, as far as root is concerned. */
+static uint64_t call_service(struct cb_args *message)
+{
+    uint64_t status = watch_call(portal, message);
+
+    if (CB_STATUS_CODE(status) == CB_ABORTED) {
+        service_end(service, DOMAIN_END_SILENT);
+        console_lost();
+    }
+    return status;
+}
+
 /* Attaches a ring page. The reply brings the event that tells of output, which goes to selector `signal`. */
-static uint64_t attach(const char *name, uint32_t flags, struct cb_item page, uint32_t event, uint32_t signal,
-                       uint32_t *client)
+static uint64_t attach(const char *name, uint32_t flags, uint64_t badge, uint64_t number, struct cb_item page,
+                       uint32_t event, uint32_t signal, uint32_t *client)
 {
     struct cb_utcb *utcb = thread_utcb();
-    struct cb_args message = {CB_CONSOLE_ATTACH, flags, 0, 0, CB_INFO(CB_CONSOLE_NAME / 8, 2, 0)};
+    struct cb_args message = {CB_CONSOLE_ATTACH, flags, badge, number, CB_INFO(CB_CONSOLE_NAME / 8, 2, 0)};
 
     utcb->items[0] = page;
     utcb->items[1] = (struct cb_item){.sel = event, .rights = CB_RIGHT_SIGNAL};
@@ -55,7 +68,7 @@ static uint64_t attach(const char *name, uint32_t flags, struct cb_item page, ui
     memcpy(utcb->words, name, strnlen(name, CB_CONSOLE_NAME - 1));
     utcb->window = signal;
     utcb->window_count = 1;
-    uint64_t status = cb_call(portal, &message);
+    uint64_t status = call_service(&message);
 
     utcb->window_count = 0;
     if (status != CB_OK)
@@ -77,7 +90,8 @@ uint64_t console_attach(struct domain *domain)
     };
     uint32_t flags = CB_CONSOLE_DOMAIN | (config->vm ? CB_CONSOLE_VM : 0) | (lines_are_named ? CB_CONSOLE_NAMED : 0) |
                      (strcmp(config->name, input_name) == 0 ? CB_CONSOLE_INPUT : 0);
-    uint64_t status = attach(config->name, flags, page, domain_sel(domain, DOMAIN_SEL_CONSOLE_EVENT),
+    uint64_t status = attach(config->name, flags, domain_badge(domain), (uint64_t)(domain - domains), page,
+                             domain_sel(domain, DOMAIN_SEL_CONSOLE_EVENT),
                              domain_sel(domain, DOMAIN_SEL_CONSOLE_SIGNAL), &domain->client);
 
     domain->on_console = status == CB_OK;
@@ -92,7 +106,7 @@ void console_detach(struct domain *domain)
         return;
     domain->on_console = false;
     if (console_is_ready())
-        (void)!cb_call(portal, &message);
+        (void)!call_service(&message);
     (void)!cb_revoke(domain_sel(domain, DOMAIN_SEL_CONSOLE_SIGNAL), CB_REVOKE_SELF);
 }
 
@@ -109,7 +123,7 @@ static uint64_t attach_root(void)
         status = cb_event_create(CB_ROOT_SEL_ACCOUNT, event);
     if (status == CB_OK) {
         memset((void *)address, 0, CB_PAGE_SIZE);
-        status = attach("root", 0, (struct cb_item){frame, CB_RIGHT_READ | CB_RIGHT_WRITE, 0, 1}, event, signal,
+        status = attach("root", 0, 0, 0, (struct cb_item){frame, CB_RIGHT_READ | CB_RIGHT_WRITE, 0, 1}, event, signal,
                         &client);
     }
     if (status == CB_OK) {
@@ -119,13 +133,26 @@ static uint64_t attach_root(void)
     return status;
 }
 
+static bool start_service(const void *manifest, struct config_error *error)
+{
+    if (!domain_prepare(service, manifest, error))
+        return false;
+    while (domain_start(service, manifest, error) && service->state == DOMAIN_CLEARING)
+        service_wait(CB_DEADLINE_NONE);
+    return service->state == DOMAIN_RUNNING;
+}
+
 static bool await_service(struct config_error *error)
 {
     uint64_t deadline = clock_in(START_US);
 
     while (!console_is_ready()) {
-        if (__atomic_load_n(&service->ended, __ATOMIC_ACQUIRE))
-            return config_error(error, "module", "%s", service->text);
+        if (service_ended(service)) {
+            char text[DOMAIN_TEXT];
+
+            (void)service_reason(service, text);
+            return config_error(error, "module", "%s", text);
+        }
         if (clock_tsc() > deadline)
             return config_error(error, "module", "has not offered its service for %u seconds", START_US / 1000000);
         service_wait(deadline);
@@ -141,37 +168,18 @@ bool console_start(const void *manifest, int node, bool several, const char *inp
     if (service == NULL)
         return config_error(error, "node", "there are more than %u domains", DOMAINS);
     service->node = node;
-    if (!config_read_console(manifest, node, &service->config, error) ||
-        !domain_start(service, manifest, error) || !await_service(error)) {
+    bool started = config_read_console(manifest, node, &service->config, error) && start_service(manifest, error) &&
+                   await_service(error);
+    uint64_t status = started ? attach_root() : CB_OK;
+
+    if (status != CB_OK)
+        started = config_error(error, "module", "refuses root as its client: %s", cb_status_text(status));
+    if (!started) {
         console_lost();
-        return false;
+        domain_destroy(service);
+        service = NULL;
     }
-    uint64_t status = attach_root();
-
-    if (status != CB_OK) {
-        console_lost();
-        return config_error(error, "module", "refuses root as its client: %s", cb_status_text(status));
-    }
-    return true;
-}
-
-void console_check_input(void)
-{
-    struct domain *chosen = NULL;
-
-    for (struct domain *domain = domains; domain < domains + DOMAINS; domain++) {
-        if (!domain->on_console)
-            continue;
-        if (strcmp(domain->config.name, input_name) == 0)
-            return;
-        if (chosen == NULL || (domain->config.vm && !chosen->config.vm))
-            chosen = domain;
-    }
-    if (chosen && console_is_ready()) {
-        struct cb_args message = {CB_CONSOLE_FOCUS, chosen->client, 0, 0, 0};
-
-        (void)!cb_call(portal, &message);
-    }
+    return started;
 }
 
 void console_lost(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The console service as root sees it: started first, and told of each domain. Its portal (tasks/console) is
- * called by root's main thread.
+ * called by root's main thread, which gives the service up if it does not answer.
  */
 #ifndef ROOT_CONSOLE_H
 #define ROOT_CONSOLE_H
@@ -29,9 +29,6 @@ uint64_t console_attach(struct domain *domain) __attribute__((warn_unused_result
 
 /* Prints what is left in the ring and forgets it, if the domain is attached. Before its memory goes away. */
 void console_detach(struct domain *domain);
-
-/* If the domain that was to have the keyboard is not there, gives it to a VM, or to any domain. */
-void console_check_input(void);
 
 /* The service has ended: root prints by itself again. */
 void console_lost(void);

@@ -13,7 +13,6 @@
 #include "ram.h"
 #include "sel.h"
 #include "service.h"
-#include "window.h"
 
 #include <string.h>
 
@@ -49,17 +48,6 @@ static bool refused(struct config_error *error, const char *property, const char
                         cb_status_name(status), CB_STATUS_ARG(status));
 }
 
-/* Clears all of a chunk: what another domain left there is nobody's business. */
-static bool clear(const struct ram_chunk *chunk, uint64_t pages)
-{
-    uint32_t frame = sel_alloc();
-    bool done = frame && cb_frame_create(ram_sel(chunk), frame, CB_SELF, pages, 1) == CB_OK &&
-                window_clear(frame, pages);
-
-    sel_drop(frame);
-    return done;
-}
-
 /* Kernel memory of the domain. What shadow page tables and split large pages take depends on the machine, not on the manifest. */
 static uint64_t account_pages(const struct config *config)
 {
@@ -70,14 +58,18 @@ static uint64_t account_pages(const struct config *config)
     return config->account_pages + (config->vm ? shadow + split : 0);
 }
 
-/* The account, the domain, and its memory: first what it may use as it likes, then the frame for its image. */
-static bool create(struct domain *domain, const struct image *image, uint64_t *ram_size, struct config_error *error)
+/* All that the domain can use as it likes, and the frame for its image. */
+static uint64_t ram_pages(const struct config *config, const struct image *image)
 {
-    const struct config *config = &domain->config;
     uint64_t pages = config->ram_pages + image->pages;
 
-    pages = (pages + RAM_GRANULE_PAGES - 1) / RAM_GRANULE_PAGES * RAM_GRANULE_PAGES;
-    *ram_size = (pages - image->pages) * CB_PAGE_SIZE;
+    return (pages + RAM_GRANULE_PAGES - 1) / RAM_GRANULE_PAGES * RAM_GRANULE_PAGES;
+}
+
+/* The account and the memory, which is not clean yet. */
+static bool take(struct domain *domain, uint64_t pages, struct config_error *error)
+{
+    const struct config *config = &domain->config;
     uint64_t status = pool_take(domain_sel(domain, DOMAIN_SEL_ACCOUNT), account_pages(config), &domain->pool);
 
     if (status != CB_OK)
@@ -86,9 +78,15 @@ static bool create(struct domain *domain, const struct image *image, uint64_t *r
     if (domain->chunk == NULL)
         return config_error(error, "memory-mib", "%lu MiB are needed, the largest free range has %lu MiB",
                             pages * CB_PAGE_SIZE >> 20, ram_largest() * CB_PAGE_SIZE >> 20);
-    if (!clear(domain->chunk, pages))
-        return config_error(error, "memory-mib", "root cannot map the domain's memory to clear it");
-    status = cb_domain_create(domain_sel(domain, DOMAIN_SEL_ACCOUNT), 0, domain_sel(domain, DOMAIN_SEL_DOMAIN));
+    status = clear_begin(&domain->clear, ram_sel(domain->chunk), pages, config->cpu, config->priority);
+    return status == CB_OK || refused(error, "memory-mib", "root cannot clear the domain's memory", status);
+}
+
+/* The domain, and its memory: first what it may use as it likes, then the frame for its image. */
+static bool create(struct domain *domain, const struct image *image, uint64_t *ram_size, struct config_error *error)
+{
+    *ram_size = (ram_pages(&domain->config, image) - image->pages) * CB_PAGE_SIZE;
+    uint64_t status = cb_domain_create(domain_sel(domain, DOMAIN_SEL_ACCOUNT), 0, domain_sel(domain, DOMAIN_SEL_DOMAIN));
     if (status != CB_OK)
         return refused(error, "node", "domain_create", status);
     status = cb_ram_split(ram_sel(domain->chunk), CB_TASK_SEL_RAM, domain_sel(domain, DOMAIN_SEL_DOMAIN),
@@ -128,7 +126,7 @@ static uint64_t give_portals(const struct domain *domain)
     for (uint32_t cpu = 0; cpu < boot_info()->cpu_count && status == CB_OK; cpu++) {
         uint32_t portal = domain_sel(domain, DOMAIN_SEL_PORTAL) + cpu;
 
-        status = service_portal(domain_sel(domain, DOMAIN_SEL_ACCOUNT), portal, cpu, (uint64_t)(domain - domains));
+        status = service_portal(domain_sel(domain, DOMAIN_SEL_ACCOUNT), portal, cpu, domain_badge(domain));
         if (status == CB_OK)
             status = give(domain, portal, CB_TASK_SEL_ROOT(cpu), CB_RIGHT_CALL);
     }
@@ -198,54 +196,93 @@ static bool build(struct domain *domain, const struct image *image, const struct
         return false;
     if (console_is_ready()) {
         status = connect(domain);
-        if (status != CB_OK)
+        if (status != CB_OK && console_is_ready()) /* if it has just been lost, the domain goes without it */
             return refused(error, "console", "cannot be connected", status);
     }
     status = cb_sched_bind(domain_sel(domain, DOMAIN_SEL_SCHED), domain_sel(domain, DOMAIN_SEL_THREAD));
     return status == CB_OK || refused(error, "node", "cannot be started", status);
 }
 
-bool domain_start(struct domain *domain, const void *manifest, struct config_error *error)
+/* Upon failure, nothing is left but the reason. */
+static bool settle(struct domain *domain, bool good, uint64_t left)
 {
-    struct grants grants;
-    struct image image;
-    uint64_t left = domain_pages_left();
-
-    domain->state = DOMAIN_RUNNING;
-    domain->reported = domain->ended = 0;
-    grants_plan(&grants, domain);
-    if (!image_plan(&image, domain, manifest, &grants, error)) {
-        domain->state = DOMAIN_OVER;
-        return false;
-    }
-    domain->base = sel_alloc_range(DOMAIN_SEL_COUNT);
-    domain->started = clock_tsc();
-    bool built = domain->base ? build(domain, &image, &grants, error)
-                              : config_error(error, "node", "root has no selectors left");
-
-    image_release(&image);
-    domain->pages = left - domain_pages_left();
-    if (!built) {
+    domain->pages += left - domain_pages_left();
+    if (!good) {
         domain_destroy(domain);
         domain->started = 0;
     }
+    return good;
+}
+
+bool domain_prepare(struct domain *domain, const void *manifest, struct config_error *error)
+{
+    uint64_t left = domain_pages_left(), life = domain_badge(domain) & ~DOMAIN_BADGE_INDEX;
+    struct grants grants;
+    struct image image;
+
+    __atomic_store_n(&domain->end, life + DOMAIN_LIFE, __ATOMIC_RELEASE);
+    domain->pages = 0;
+    domain->state = DOMAIN_CLEARING;
+    grants_plan(&grants, domain);
+    if (!image_plan(&image, domain, manifest, &grants, error))
+        return settle(domain, false, left);
+    uint64_t pages = ram_pages(&domain->config, &image);
+
+    image_release(&image);
+    domain->base = sel_alloc_range(DOMAIN_SEL_COUNT);
+    return settle(domain, domain->base ? take(domain, pages, error)
+                                       : config_error(error, "node", "root has no selectors left"), left);
+}
+
+/* What the domain uses may have changed since: it is planned anew. */
+static bool start(struct domain *domain, const void *manifest, struct config_error *error)
+{
+    struct grants grants;
+    struct image image;
+
+    grants_plan(&grants, domain);
+    if (!image_plan(&image, domain, manifest, &grants, error))
+        return false;
+    domain->state = DOMAIN_RUNNING;
+    domain->started = clock_tsc();
+    bool built = build(domain, &image, &grants, error);
+
+    image_release(&image);
     return built;
+}
+
+bool domain_start(struct domain *domain, const void *manifest, struct config_error *error)
+{
+    uint64_t left = domain_pages_left();
+    enum clear_state state = clear_look(&domain->clear);
+
+    if (state == CLEAR_BUSY)
+        return true;
+    clear_end(&domain->clear);
+    return settle(domain, state == CLEAR_DONE
+                              ? start(domain, manifest, error)
+                              : config_error(error, "memory-mib", "root cannot map the domain's memory to clear it"), left);
+}
+
+void domain_stop(struct domain *domain)
+{
+    clear_end(&domain->clear);
+    /* All objects of the domain are in its account; root's other selectors of it become empty with them. */
+    if (domain->pool)
+        (void)!cb_destroy(domain_sel(domain, DOMAIN_SEL_ACCOUNT));
 }
 
 void domain_destroy(struct domain *domain)
 {
+    domain_stop(domain);
     console_detach(domain);
-    if (domain->pool) {
-        /* All objects of the domain are in its account; root's other selectors of it become empty with them. */
-        (void)!cb_destroy(domain_sel(domain, DOMAIN_SEL_ACCOUNT));
+    if (domain->pool)
         pool_give(domain->pool);
-        domain->pool = NULL;
-    }
+    domain->pool = NULL;
     offer_reset(domain);
-    if (domain->chunk) {
+    if (domain->chunk)
         ram_free(domain->chunk);
-        domain->chunk = NULL;
-    }
+    domain->chunk = NULL;
     if (domain->base)
         sel_free_range(domain->base, DOMAIN_SEL_COUNT);
     domain->base = 0;

@@ -3,12 +3,12 @@
  * Domains that root has started. All that one consists of hangs below two capabilities: its account, and its
  * chunk of ram. Destroying these two takes everything back, also in the middle of the creation.
  *
- * Created and destroyed by root's main thread. Handler threads only report: they fill `reason` and `text` once
- * and then set `ended` (release), which the main thread reads (acquire).
+ * Created and destroyed by root's main thread. Handler threads only report: see service.c.
  */
 #ifndef ROOT_DOMAIN_H
 #define ROOT_DOMAIN_H
 
+#include "clear.h"
 #include "config.h"
 
 #define DOMAINS 64u
@@ -16,9 +16,10 @@
 
 enum domain_state {
     DOMAIN_UNUSED,
-    DOMAIN_WAITING, /* to be started, once the services that it uses are there */
+    DOMAIN_WAITING,  /* to be started, once its time has come and the services that it uses are there */
+    DOMAIN_CLEARING, /* has its memory, which is being cleared */
     DOMAIN_RUNNING,
-    DOMAIN_OVER,   /* ended or never started; its configuration is still there */
+    DOMAIN_OVER,     /* ended or never started; its configuration is still there */
 };
 
 /* root's selectors for one domain, relative to its base. */
@@ -49,22 +50,47 @@ struct domain {
     bool on_console;
     uint32_t client;           /* number at the console service */
     uint64_t started;          /* TSC; 0: never */
+    uint64_t delay;            /* us that it had to wait when it last started again, */
+    uint64_t not_before;       /* and until when it has to now */
+    struct clear clear;
 
-    uint32_t portals[CB_CPUS]; /* offered to others (offer.c): selectors, 0 for none; set by handlers */
-    uint32_t offer_ready;      /* handlers: these are all (release) */
-    uint32_t reported;         /* handlers: the first to set it fills in the rest */
-    uint32_t ended;
-    uint64_t reason;           /* CB_EXIT_REASON_* */
-    char text[DOMAIN_TEXT];
+    uint64_t portals[CB_CPUS]; /* offered to others (offer.c): life and selector, 0 for none; set by handlers */
+    uint64_t offer_ready;      /* handlers: in this life, these are all (release) */
+    uint64_t end;              /* which life it is, and how it ended: DOMAIN_END_*; atomic */
 };
 
+/* A portal's badge: the domain's place in the table, and which life of it this is, counted from 1 on. */
+#define DOMAIN_BADGE_INDEX 0xffull
+#define DOMAIN_LIFE 0x100ull
+
+/* Low bits of `end`, 0 while it lives; the others are those of the badge. */
+#define DOMAIN_END_HOW 0xffull
+#define DOMAIN_END_REPORT 1ull    /* plus the CPU of the handler that it was reported to */
+#define DOMAIN_END_BY_USER 0xfeull
+#define DOMAIN_END_SILENT 0xffull /* does not answer */
+
+_Static_assert(DOMAINS <= DOMAIN_BADGE_INDEX && DOMAIN_END_REPORT + CB_CPUS <= DOMAIN_END_BY_USER, "there is room");
+
 extern struct domain domains[DOMAINS];
+
+static inline uint64_t domain_badge(const struct domain *domain)
+{
+    uint64_t life = __atomic_load_n(&domain->end, __ATOMIC_RELAXED) & ~DOMAIN_END_HOW;
+
+    return life | (uint64_t)(domain - domains);
+}
 
 /* An unused element of the table, NULL if there is none. */
 struct domain *domain_alloc(void);
 
-/* Creates and starts what the configuration says; if that fails, nothing is left of it. */
+/* Takes the memory that the configuration says, and begins to clear it. Of what fails, nothing is left. */
+bool domain_prepare(struct domain *domain, const void *manifest, struct config_error *error);
+
+/* If the memory is clean, creates and starts the domain: it is RUNNING then. Of what fails, nothing is left. */
 bool domain_start(struct domain *domain, const void *manifest, struct config_error *error);
+
+/* Ends all that runs of it. What it has printed is still there. */
+void domain_stop(struct domain *domain);
 
 /* Takes everything back. */
 void domain_destroy(struct domain *domain);

@@ -15,4 +15,7 @@ const char *entropy_read(void *buffer, size_t size);
 /* Switches the machine off (ACPI S5). Returns only if that fails, with the reason. */
 const char *acpi_power_off(void);
 
+/* Resets the machine. Returns only if that has no effect. */
+void firmware_reset(void);
+
 #endif

@@ -42,11 +42,11 @@ static void plan_links(struct grants *grants, const struct domain *domain)
 
 static void plan_service(struct grants_service *service, const struct domain *user)
 {
-    struct domain *provider = offer_provider(service->name);
+    const struct domain *provider = offer_provider(service->name);
     uint32_t portals[CB_CPUS] = {0}, lowest = 0;
 
     for (uint32_t cpu = CB_CPUS; provider && cpu-- > 0;) {
-        portals[cpu] = __atomic_load_n(&provider->portals[cpu], __ATOMIC_ACQUIRE);
+        portals[cpu] = offer_get(provider, cpu);
         lowest = portals[cpu] ? portals[cpu] : lowest;
     }
     for (uint32_t cpu = 0; cpu < boot_info()->cpu_count && cpu < CB_CPUS; cpu++)

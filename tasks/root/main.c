@@ -27,6 +27,12 @@
 _Noreturn void start_main(void); /* called by start.S */
 
 #define SEED_SIZE 64u
+/* A domain that wants to be started again: */
+#define RESTART_SOON_US 10000000u     /* if it ran for less than this, it has to wait */
+#define RESTART_FORGIVEN_US 60000000u /* if for more than this, that is forgotten */
+#define RESTART_FIRST_US 1000000u
+#define RESTART_LAST_US 32000000u
+#define CLEARING_MAX 16u              /* domains whose memory is cleared at a time: each takes a stack of root's */
 #define KIB(pages) ((pages) * (CB_PAGE_SIZE / 1024))
 
 /* The first thing that went wrong; empty if all is well. */
@@ -67,7 +73,13 @@ static _Noreturn void end(void)
         port_out8((uint16_t)exit_port, 1);
     const char *reason = acpi_power_off();
 
-    output_line("cannot switch off: %s", reason);
+    if (well) {
+        output_line("cannot switch off: %s: resetting", reason);
+        output_drain();
+        firmware_reset();
+        reason = "a reset has no effect either";
+    }
+    output_line("cannot switch off: %s: halted", reason);
     for (;;)
         sleep_forever();
 }
@@ -85,11 +97,9 @@ _Noreturn void panic(const char *format, ...)
     end();
 }
 
-/* Destroys a domain that has ended, and says what came back. */
-static void take_back(struct domain *domain)
+/* Destroys a domain that has ended, and says what came back of what it had when `left` pages were left. */
+static void take_back(struct domain *domain, uint64_t left)
 {
-    uint64_t left = domain_pages_left();
-
     domain_destroy(domain);
     uint64_t now = domain_pages_left();
 
@@ -127,59 +137,109 @@ static void give_up(struct domain *domain, const struct config_error *error)
     leave_links(domain);
 }
 
-static void start(struct domain *domain)
+/* One step towards a running domain: it takes its memory, and when that is clean, it starts. */
+static void start(struct domain *domain, bool (*step)(struct domain *, const void *, struct config_error *))
 {
     struct config_error error;
-    uint64_t left = domain_pages_left();
+    uint64_t left = domain_pages_left(), had = domain->state == DOMAIN_CLEARING ? domain->pages : 0;
 
-    if (domain_start(domain, manifest, &error)) {
-        output_line("%s: %lu KiB in use of %lu KiB free", domain->config.name, KIB(domain->pages), KIB(left));
+    if (step(domain, manifest, &error)) {
+        if (domain->state == DOMAIN_RUNNING)
+            output_line("%s: %lu KiB in use of %lu KiB free", domain->config.name, KIB(domain->pages), KIB(left + had));
     } else {
         uint64_t now = domain_pages_left();
 
         give_up(domain, &error);
-        if (now != left)
-            failure("%s: %lu KiB were free before, %lu KiB after it failed", domain->config.name, KIB(left),
+        if (now != left + had)
+            failure("%s: %lu KiB were free before, %lu KiB after it failed", domain->config.name, KIB(left + had),
                     KIB(now));
     }
     service_set_memory_left(domain_pages_left() * CB_PAGE_SIZE);
 }
 
+/* A domain that asks for it again and again has to wait longer and longer: to clear memory and to load is work. */
+static void start_again_later(struct domain *domain)
+{
+    uint64_t ran = clock_tsc() - domain->started;
+
+    if (ran >= clock_ticks(RESTART_FORGIVEN_US))
+        domain->delay = 0;
+    else if (domain->delay)
+        domain->delay = domain->delay * 2 < RESTART_LAST_US ? domain->delay * 2 : RESTART_LAST_US;
+    else if (ran < clock_ticks(RESTART_SOON_US))
+        domain->delay = RESTART_FIRST_US;
+    if (domain->delay)
+        output_line("%s: has to wait %lu s, since it ran for %lu s only", domain->config.name, domain->delay / 1000000,
+                    clock_ns(ran) / 1000000000);
+    domain->not_before = clock_in(domain->delay);
+    domain->state = DOMAIN_WAITING;
+}
+
 static void finish(struct domain *domain)
 {
-    const char *name = domain->config.name, *text = domain->text, *colon = text[0] ? ": " : "";
-    bool reboot = domain->reason == CB_EXIT_REASON_REBOOT;
+    uint64_t left = domain_pages_left(), reason;
+    const char *name = domain->config.name, *colon;
+    char text[DOMAIN_TEXT];
+
+    reason = service_reason(domain, text);
+    colon = text[0] ? ": " : "";
+    bool reboot = reason == CB_EXIT_REASON_REBOOT && !console_is(domain);
 
     if (console_is(domain))
         console_lost();
+    domain_stop(domain);
     console_detach(domain); /* its own last lines come first */
-    if (domain->reason == CB_EXIT_REASON_DONE)
-        output_line("%s: powered off%s%s", name, colon, text);
-    else if (reboot)
-        output_line("%s: starts again%s%s", name, colon, text);
-    else
-        failure("%s: %s%s%s", name, domain->reason == CB_EXIT_REASON_FAILED ? "failed" : "crashed", colon, text);
-    take_back(domain);
     if (reboot)
-        domain->state = DOMAIN_WAITING;
+        output_line("%s: starts again%s%s", name, colon, text);
+    else if (reason == CB_EXIT_REASON_DONE)
+        output_line("%s: powered off%s%s", name, colon, text);
+    else
+        failure("%s: %s%s%s", name, reason == CB_EXIT_REASON_CRASHED ? "crashed" : "failed", colon, text);
+    take_back(domain, left);
+    if (reboot)
+        start_again_later(domain);
     else
         leave_links(domain);
 }
 
-/* Starts what waits and need not any longer, or gives it up. True if there was such a domain. */
+/* Whether a domain that waits can begin to start; gives it up if it never can. */
+static bool may_start(struct domain *domain, uint64_t *deadline)
+{
+    struct config_error error;
+
+    if (clock_tsc() < domain->not_before) {
+        *deadline = domain->not_before < *deadline ? domain->not_before : *deadline;
+        return false;
+    }
+    enum offer_state state = offer_look(domain, deadline, &error);
+
+    if (state == OFFER_REFUSED)
+        give_up(domain, &error);
+    return state == OFFER_READY;
+}
+
+static uint32_t count_clearing(void)
+{
+    uint32_t count = 0;
+
+    for (const struct domain *domain = domains; domain < domains + DOMAINS; domain++)
+        count += domain->state == DOMAIN_CLEARING;
+    return count;
+}
+
+/* Starts what waits and need not any longer, or gives it up. True if anything has changed for others. */
 static bool start_waiting(uint64_t *deadline)
 {
     bool any = false;
 
     for (struct domain *domain = domains; domain < domains + DOMAINS; domain++) {
-        struct config_error error;
-        enum offer_state state = domain->state == DOMAIN_WAITING ? offer_look(domain, deadline, &error) : OFFER_AWAITED;
+        enum domain_state last = domain->state;
 
-        if (state == OFFER_READY)
-            start(domain);
-        else if (state == OFFER_REFUSED)
-            give_up(domain, &error);
-        any |= state != OFFER_AWAITED;
+        if (last == DOMAIN_CLEARING)
+            start(domain, domain_start);
+        else if (last == DOMAIN_WAITING && count_clearing() < CLEARING_MAX && may_start(domain, deadline))
+            start(domain, domain_prepare);
+        any |= domain->state != last;
     }
     return any;
 }
@@ -192,7 +252,7 @@ static uint64_t look_around(void)
     do {
         deadline = CB_DEADLINE_NONE;
         for (struct domain *domain = domains; domain < domains + DOMAINS; domain++)
-            if (domain->state == DOMAIN_RUNNING && __atomic_load_n(&domain->ended, __ATOMIC_ACQUIRE))
+            if (domain->state == DOMAIN_RUNNING && service_ended(domain))
                 finish(domain);
     } while (start_waiting(&deadline));
     return deadline;
@@ -202,7 +262,7 @@ static uint64_t look_around(void)
 static bool is_busy(void)
 {
     for (const struct domain *domain = domains; domain < domains + DOMAINS; domain++)
-        if (domain->state == DOMAIN_WAITING ||
+        if (domain->state == DOMAIN_WAITING || domain->state == DOMAIN_CLEARING ||
             (domain->state == DOMAIN_RUNNING && !console_is(domain) && !offer_is_used(domain)))
             return true;
     return false;
@@ -212,11 +272,14 @@ static bool is_busy(void)
 static void stop_services(void)
 {
     for (struct domain *domain = domains; domain < domains + DOMAINS; domain++) {
+        uint64_t left = domain_pages_left();
+
         if (domain->state != DOMAIN_RUNNING || console_is(domain))
             continue;
+        domain_stop(domain);
         console_detach(domain);
         output_line("%s: stopped, all that could use it have ended", domain->config.name);
-        take_back(domain);
+        take_back(domain, left);
         leave_links(domain);
     }
 }
@@ -226,7 +289,6 @@ static void run(void)
 {
     uint64_t deadline = look_around();
 
-    console_check_input();
     while (is_busy()) {
         service_wait(deadline);
         deadline = look_around();

@@ -11,34 +11,50 @@
 
 #define START_US 30000000u /* a service that has not come by then does not come */
 
-bool offer_portal(struct domain *domain, uint64_t cpu, uint32_t sel)
+/* A place holds the life of the domain in the upper half, and root's selector. Lives do not begin so often. */
+#define PLACE(badge, sel) ((badge) / DOMAIN_LIFE << 32 | (sel))
+#define PLACE_LIFE(place) ((place) >> 32)
+
+bool offer_portal(struct domain *domain, uint64_t badge, uint64_t cpu, uint32_t sel)
 {
     struct cb_identity identity;
-    uint32_t nothing = 0;
 
     if (domain->config.provides[0] == 0 || cpu >= boot_info()->cpu_count || cpu >= CB_CPUS ||
-        __atomic_load_n(&domain->offer_ready, __ATOMIC_RELAXED))
+        __atomic_load_n(&domain->offer_ready, __ATOMIC_RELAXED) == badge)
         return false;
     if (cb_identify(sel, &identity) != CB_OK || identity.type != CB_TYPE_PORTAL || !(identity.rights & CB_RIGHT_CALL))
         return false;
-    return __atomic_compare_exchange_n(&domain->portals[cpu], &nothing, sel, false, __ATOMIC_RELEASE,
-                                       __ATOMIC_RELAXED);
+    uint64_t last = __atomic_load_n(&domain->portals[cpu], __ATOMIC_ACQUIRE), place = PLACE(badge, sel);
+
+    if (PLACE_LIFE(last) >= PLACE_LIFE(place) || !__atomic_compare_exchange_n(&domain->portals[cpu], &last, place, false,
+                                                                              __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return false;
+    sel_drop((uint32_t)last); /* of an earlier life, come late */
+    return true;
 }
 
-bool offer_ready(struct domain *domain)
+uint32_t offer_get(const struct domain *domain, uint32_t cpu)
 {
+    uint64_t place = __atomic_load_n(&domain->portals[cpu], __ATOMIC_ACQUIRE);
+
+    return PLACE_LIFE(place) == PLACE_LIFE(PLACE(domain_badge(domain), 0)) ? (uint32_t)place : 0;
+}
+
+bool offer_ready(struct domain *domain, uint64_t badge)
+{
+    uint64_t last = __atomic_load_n(&domain->offer_ready, __ATOMIC_RELAXED);
     bool any = false;
 
     for (uint32_t cpu = 0; cpu < CB_CPUS; cpu++)
-        any |= __atomic_load_n(&domain->portals[cpu], __ATOMIC_RELAXED) != 0;
-    return any && __atomic_exchange_n(&domain->offer_ready, 1, __ATOMIC_ACQ_REL) == 0;
+        any |= offer_get(domain, cpu) != 0;
+    return any && last < badge &&
+           __atomic_compare_exchange_n(&domain->offer_ready, &last, badge, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 void offer_reset(struct domain *domain)
 {
     for (uint32_t cpu = 0; cpu < CB_CPUS; cpu++)
-        sel_drop(__atomic_exchange_n(&domain->portals[cpu], 0, __ATOMIC_ACQUIRE));
-    __atomic_store_n(&domain->offer_ready, 0, __ATOMIC_RELEASE);
+        sel_drop((uint32_t)__atomic_exchange_n(&domain->portals[cpu], 0, __ATOMIC_ACQUIRE));
 }
 
 struct domain *offer_provider(const char *service)
@@ -51,7 +67,8 @@ struct domain *offer_provider(const char *service)
 
 static bool is_ready(const struct domain *provider)
 {
-    return provider && provider->state == DOMAIN_RUNNING && __atomic_load_n(&provider->offer_ready, __ATOMIC_ACQUIRE);
+    return provider && provider->state == DOMAIN_RUNNING &&
+           __atomic_load_n(&provider->offer_ready, __ATOMIC_ACQUIRE) == domain_badge(provider);
 }
 
 /* The first service of a domain that is not there; NULL if all are. */

@@ -5,7 +5,7 @@
  * everywhere.
  *
  * Handlers of root's portal take portals in, each into an empty place, and so need no lock; the main thread reads
- * them once the task has said that it is ready.
+ * them once the task has said that it is ready. What a handler does late counts for the life of the domain that called.
  */
 #ifndef ROOT_OFFER_H
 #define ROOT_OFFER_H
@@ -17,10 +17,13 @@ struct config_error;
 struct domain;
 
 /* Handlers: a portal for clients on `cpu` came from `domain` at selector `sel`. True if it is taken. */
-bool offer_portal(struct domain *domain, uint64_t cpu, uint32_t sel);
+bool offer_portal(struct domain *domain, uint64_t badge, uint64_t cpu, uint32_t sel);
 
 /* Handlers: all portals of `domain` are there. */
-bool offer_ready(struct domain *domain);
+bool offer_ready(struct domain *domain, uint64_t badge);
+
+/* The portal for clients on `cpu`: a selector of root's, 0 if there is none. */
+uint32_t offer_get(const struct domain *domain, uint32_t cpu);
 
 /* Forgets what the domain offered. */
 void offer_reset(struct domain *domain);

@@ -10,14 +10,17 @@
 #include "thread.h"
 
 #include <stdint.h>
+#include <string.h>
 
 #define COM1 0x3f8u
 #define COM1_LSR (COM1 + 5)
 #define LSR_THRE 0x20u
-#define LSR_TEMT 0x40u /* all is sent; reads as one where there is no UART, too */
-#define TRIES 100000u /* then a byte is written in any case: there may be no UART */
+#define LSR_TEMT 0x40u /* all is sent */
+#define COM1_SCRATCH (COM1 + 7)
+#define TRIES 100000u /* then a byte is written in any case: the line may be broken */
 #define LINE_MAX 400
 
+#define TAKE_US 2000000u /* then a line is lost: the console service does not take it */
 #define DRAIN_US 5000000u
 #define QUIET_US 1000u
 #define QUIET_TIMES 20u
@@ -31,13 +34,25 @@ static void serial_put(char byte)
     port_out8(COM1, (uint8_t)byte);
 }
 
+/* A UART keeps what is written to its scratch register; where there is none, reads may give anything. */
+static bool serial_exists(void)
+{
+    bool exists = true;
+
+    for (uint8_t value = 0x5a; value; value = value == 0x5a ? 0xa5 : 0) {
+        port_out8(COM1_SCRATCH, value);
+        exists &= port_in8(COM1_SCRATCH) == value;
+    }
+    return exists;
+}
+
 static bool serial_claim(void)
 {
     static bool tried, granted;
 
     if (!tried) {
         tried = true;
-        granted = boot_claim_ports(COM1, 8);
+        granted = boot_claim_ports(COM1, 8) && serial_exists();
     }
     return granted;
 }
@@ -53,21 +68,47 @@ static void serial_write(const char *text, size_t size)
     }
 }
 
+static int format_line(char line[LINE_MAX], const char *format, va_list list)
+{
+    int start = snprintf(line, LINE_MAX, "root: ");
+    int length = start + vsnprintf(line + start, LINE_MAX - (size_t)start, format, list);
+
+    if (length > LINE_MAX - 2) {
+        length = LINE_MAX - 2;
+        memcpy(line + length - 3, "...", 3);
+    }
+    line[length++] = '\n';
+    return length;
+}
+
+/* When the console service takes lines again after some have been lost, it is told how many. */
+static void stream_line(const char *line, size_t size)
+{
+    static uint32_t lost;
+    char text[80];
+    uint64_t deadline = lost ? 0 : clock_in(TAKE_US);
+
+    if (lost) {
+        int length = snprintf(text, sizeof(text), "root: %u lines are missing here: the console did not take them\n", lost);
+
+        if (stream_write_until(text, (size_t)length, deadline))
+            lost = 0;
+    }
+    if (lost || !stream_write_until(line, size, deadline))
+        lost++;
+}
+
 void output_line(const char *format, ...)
 {
     char line[LINE_MAX];
     va_list list;
-    int start = snprintf(line, sizeof(line), "root: ");
 
     va_start(list, format);
-    int length = start + vsnprintf(line + start, sizeof(line) - (size_t)start, format, list);
+    int length = format_line(line, format, list);
 
     va_end(list);
-    if (length > LINE_MAX - 2)
-        length = LINE_MAX - 2;
-    line[length++] = '\n';
     if (use_stream)
-        stream_write(line, (size_t)length);
+        stream_line(line, (size_t)length);
     else
         serial_write(line, (size_t)length);
 }

@@ -4,7 +4,8 @@
  *
  *   count=N  lines to print (default 10)      interval=MS  time between them (default 1000)
  *   end=done, end=failed, end=crash           how it ends; a crash is a page fault at 0xdead000
- *   end=flood                                 it does not end, but prints as fast as the console takes it
+ *   end=flood, end=rant                       it does not end, but prints as fast as the console takes it: lines, or
+ *                                             one that does not end
  */
 #include "corbel.h"
 
@@ -25,6 +26,8 @@ void task_main(const struct cb_task_info *info)
         task_exit(CB_EXIT_REASON_FAILED, "told to fail");
     while (strstr(task_bootargs(), "end=flood"))
         print("................................................................................................\n");
+    while (strstr(task_bootargs(), "end=rant"))
+        print("and another thing, ");
     if (strstr(task_bootargs(), "end=crash"))
         *(volatile uint8_t *)CRASH_ADDRESS = 1;
 }

@@ -50,6 +50,76 @@ Test(console, flood)
     machine_stop(&m);
 }
 
+/* A line that does not end keeps nobody else from printing, and no domain from ending. */
+Test(console, endless_line)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "rant", ISO("rant"), NULL);
+    machine_expect(&m, "[counts] count 5\r\n", MINUTES);
+    machine_expect(&m, "root: counts: powered off\r\n", SECONDS);
+    machine_expect(&m, "root: counts: memory returned", SECONDS);
+    machine_expect(&m, "[rants] ", SECONDS);
+    machine_stop(&m);
+}
+
+/* A service that root depends on and that does not answer: root does without it. */
+Test(console, service_that_does_not_answer)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "silent", ISO("silent"), NULL);
+    machine_expect(&m, "root: console: failed: has not answered for 30 seconds", MINUTES);
+    machine_expect_end(&m, 3, SECONDS);
+    cr_assert(machine_said(&m, "root: again: powered off"));
+}
+
+/* It asks where its console is, and hears that there is none. */
+Test(console, guest_without_console)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "bare", ISO("bare"), NULL);
+    machine_expect(&m, "root: tiny: powered off", MINUTES);
+    machine_expect_end(&m, 0, SECONDS);
+}
+
+/*
+ * The keyboard never belongs to nobody while there is a domain, comes back to whoever was started again, and is not lost
+ * to one that does not read. What a guest does not do, the user does.
+ */
+Test(console, keyboard_outlives_domains)
+{
+    static char much[6001];
+    struct machine m;
+
+    memset(much, 'x', sizeof(much) - 1);
+    machine_start_qemu(&m, "keys", ISO("keys"), NULL);
+    machine_expect(&m, "[deaf] ready\r\n", MINUTES);
+    machine_send(&m, "hello\n");
+    machine_expect(&m, "[second] got hello\r\n", SECONDS);
+    machine_send(&m, "again\n");
+    machine_expect(&m, "console: the keyboard belongs to deaf", SECONDS);
+    machine_expect(&m, "console: the keyboard belongs to second", SECONDS);
+    machine_expect(&m, "[second] ready\r\n", SECONDS);
+    machine_send(&m, "end\n");
+    machine_expect(&m, "console: the keyboard belongs to deaf", SECONDS);
+    machine_send(&m, much);
+    machine_expect(&m, "console: deaf does not read", SECONDS);
+    machine_send(&m, KEY "1");
+    machine_expect(&m, "console: the keyboard belongs to first", SECONDS);
+    machine_send(&m, KEY "3" KEY "k");
+    machine_expect(&m, "console: Ctrl-] y ends deaf", SECONDS);
+    machine_send(&m, KEY "y");
+    machine_expect(&m, "root: deaf: powered off: ended at the console", SECONDS);
+    machine_send(&m, "again\n");
+    machine_expect(&m, "root: first: starts again: told to", SECONDS);
+    machine_expect(&m, "[first] ready\r\n", SECONDS);
+    machine_send(&m, "end\n");
+    machine_expect(&m, "[first] got end\r\n", SECONDS);
+    machine_expect_end(&m, 0, SECONDS);
+}
+
 /* Has QEMU write what is on its screen to a file, in PPM format; gives the pixels that are not black. */
 static long lit_pixels(const char *socket, const char *file)
 {

@@ -100,6 +100,62 @@ Test(native, modules_arrive_byte_for_byte)
     machine_expect_end(&m, 0, SECONDS);
 }
 
+/* Nobody finds what another one left in memory; and who is started again and again has to wait longer each time. */
+Test(native, memory_is_clean_and_restarts_wait)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "native-stain", ISO("stain"), NULL);
+    for (unsigned life = 1; life <= 3; life++) {
+        char wait[64];
+
+        snprintf(wait, sizeof(wait), "root: stain: has to wait %u s", 1u << (life - 1));
+        machine_expect(&m, "KiB were clean\r\n", SECONDS);
+        machine_expect(&m, wait, SECONDS);
+    }
+    machine_expect(&m, "[counts] count ", SECONDS);
+    machine_stop(&m);
+}
+
+Test(native, as_many_domains_as_there_can_be)
+{
+    struct machine m;
+    unsigned ended = 0;
+
+    machine_start_qemu(&m, "native-crowd", ISO("crowd"), NULL);
+    machine_expect(&m, "root: manifest: domains: there are more than 63", SECONDS);
+    machine_expect_end(&m, 3, MINUTES);
+    for (unsigned i = 1; i <= 63; i++) {
+        char text[64];
+
+        snprintf(text, sizeof(text), "root: d%02u: powered off", i);
+        ended += machine_said(&m, text);
+        snprintf(text, sizeof(text), "[d%02u] count 1", i);
+        cr_expect(machine_said(&m, text), "nobody said: %s", text);
+    }
+    cr_assert_eq(ended, 63);
+}
+
+/* A machine without what people look at: it ends all the same. */
+Test(native, without_a_serial_line)
+{
+    struct machine m;
+
+    machine_start(&m, "native-no-serial", (const char *const[]){"boot/qemu", ISO("modules"), "-serial", "none", NULL});
+    machine_expect_end(&m, 0, SECONDS);
+}
+
+/* A machine that cannot switch itself off: it says so, and `make run` ends. */
+Test(native, without_acpi)
+{
+    const char *const argv[] = {"boot/run", ISO("modules"), BUILD "/logs/run-no-acpi", "-machine", "acpi=off", NULL};
+    struct machine m;
+
+    machine_start(&m, "native-no-acpi", argv);
+    machine_expect(&m, "root: cannot switch off: ", SECONDS);
+    machine_expect_end(&m, 0, SECONDS);
+}
+
 Test(native, bochs_1_cpu)
 {
     struct machine m;

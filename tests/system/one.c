@@ -147,3 +147,17 @@ Test(one, run_says_why_a_guest_panicked)
     last = machine_last_line(&m);
     cr_assert(strstr(last, "linux: crashed: guest panic: "), "the last line is: %s", last);
 }
+
+/* A guest that has stopped, and will never say so. */
+Test(one, halted_guest_is_ended)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "linux-halts", ISO("run"), NULL);
+    workload_expect_shell(&m);
+    machine_send(&m, "halt\n");
+    machine_expect(&m, "reboot: System halted", SECONDS);
+    machine_send(&m, "\x1dk\x1dy");
+    machine_expect(&m, "root: linux: powered off: ended at the console", SECONDS);
+    machine_expect_end(&m, 0, SECONDS);
+}
