@@ -126,6 +126,7 @@ ROOT_SRC := \
 	tasks/root/config.c \
 	tasks/root/config_fdt.c \
 	tasks/root/config_grant.c \
+	tasks/root/config_system.c \
 	tasks/root/console.c \
 	tasks/root/domain.c \
 	tasks/root/entropy.c \
@@ -311,7 +312,7 @@ UNIT_view := tests/unit/test_view.c hypervisor/boot_view.c
 
 UNIT_config := tests/unit/test_config.c tests/unit/test_config_fdt.c tests/unit/test_config_grant.c \
 	tests/unit/test_config_wrong.c tests/unit/config_world.c tasks/root/config.c tasks/root/config_fdt.c \
-	tasks/root/config_grant.c tasks/root/property.c
+	tasks/root/config_grant.c tasks/root/config_system.c tasks/root/property.c
 UNIT_config_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h
 UNIT_console_ring := tests/unit/test_console_ring.c tasks/console/client.c tasks/lib/stream.c
 UNIT_console_ring_FLAGS := -Itests/unit -Itasks/console -Itasks/lib -include tests/unit/calls_fake.h

@@ -9,7 +9,7 @@
 #include <libfdt.h>
 
 #define MIB 0x100000ull
-#define MEMORY_MIB_MAX 1048576u
+#define MEMORY_MIB_MAX 262144u
 
 static uint32_t read_number(const void *fdt, const char *property, uint32_t first, uint32_t last)
 {

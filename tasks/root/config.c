@@ -9,7 +9,7 @@
 #include <libfdt.h>
 
 #define MIB_PAGES 256u
-#define MEMORY_MIB_MAX 1048576u
+#define MEMORY_MIB_MAX 262144u /* as much as a task finds room for in its address space (tasks/lib/pages.c) */
 #define PRIORITY_DEFAULT 32u
 #define PRIORITY_MAX 100u
 #define CONSOLE_PRIORITY 110u /* above all domains: it does little, and all wait for it */
@@ -20,8 +20,6 @@
 #define VCPU_ACCOUNT_PAGES 32u
 /* Page tables with large pages: one page for each GiB, twice, is far less; the rest is slack. */
 #define ACCOUNT_PAGES_PER_GIB 32u
-/* Before this version of the format, names of nodes were paths; fdt_check_full() crashes at one that is none. */
-#define FDT_VERSION_MIN 16u
 
 static const char *const vm_properties[] = {
     "compatible", "kernel", "initrd", "disk", "bootargs", "memory-mib", "vcpus", "cpus", "priority", "vmm", "uses",
@@ -50,37 +48,6 @@ bool config_error(struct config_error *error, const char *property, const char *
     va_end(list);
     make_printable(error->reason, ' ');
     return false;
-}
-
-const void *config_manifest(struct config_error *error)
-{
-    const struct cb_boot_entry *module = boot_module("manifest");
-    const void *fdt = module ? boot_module_map(module) : NULL;
-
-    if (module == NULL) {
-        config_error(error, "module", "there is no module with this name");
-        return NULL;
-    }
-    if (fdt == NULL) {
-        config_error(error, "module", "%lu bytes cannot be mapped", module->size);
-        return NULL;
-    }
-    if (module->size >= FDT_V1_SIZE && fdt_magic(fdt) == FDT_MAGIC && fdt_version(fdt) < FDT_VERSION_MIN) {
-        config_error(error, "module", "a flattened device tree of version %u, but it must be %u or later",
-                     fdt_version(fdt), FDT_VERSION_MIN);
-        return NULL;
-    }
-    int result = fdt_check_full(fdt, module->size);
-
-    if (result != 0) {
-        config_error(error, "module", "not a flattened device tree (%s)", fdt_strerror(result));
-        return NULL;
-    }
-    if (fdt_node_check_compatible(fdt, 0, "corbel,manifest") != 0) {
-        config_error(error, "compatible", "the root node is not compatible with \"corbel,manifest\"");
-        return NULL;
-    }
-    return fdt;
 }
 
 /* ---- Modules ---- */

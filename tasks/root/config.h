@@ -61,6 +61,14 @@ bool config_error(struct config_error *error, const char *property, const char *
 /* The manifest itself: the FDT if the module is one and says it is a manifest, else NULL. */
 const void *config_manifest(struct config_error *error);
 
+/*
+ * What is there above the domains and should not: mistake `number`, counted from 0 on. False if there are not so many.
+ */
+bool config_mistake(const void *fdt, uint32_t number, struct config_error *error);
+
+/* Who has the keyboard at first: as the console's node says, else a VM, else any domain. If it is wrong, name is good. */
+bool config_input(const void *fdt, int console, int list, char name[CONFIG_NAME_MAX + 1], struct config_error *error);
+
 /* Copies the name of a node; false if it cannot be a domain's. */
 bool config_name(const void *fdt, int node, char name[CONFIG_NAME_MAX + 1]);
 

@@ -164,9 +164,7 @@ bool console_start(const void *manifest, int node, bool several, const char *inp
 {
     lines_are_named = several;
     snprintf(input_name, sizeof(input_name), "%s", input);
-    service = domain_alloc();
-    if (service == NULL)
-        return config_error(error, "node", "there are more than %u domains", DOMAINS);
+    service = &domains[DOMAIN_CONSOLE];
     service->node = node;
     bool started = config_read_console(manifest, node, &service->config, error) && start_service(manifest, error) &&
                    await_service(error);

@@ -31,7 +31,7 @@ struct domain domains[DOMAINS];
 
 struct domain *domain_alloc(void)
 {
-    for (uint32_t i = 0; i < DOMAINS; i++)
+    for (uint32_t i = DOMAIN_CONSOLE + 1; i < DOMAINS; i++)
         if (domains[i].state == DOMAIN_UNUSED)
             return &domains[i];
     return NULL;

@@ -12,6 +12,7 @@
 #include "config.h"
 
 #define DOMAINS 64u
+#define DOMAIN_CONSOLE 0u /* its place, whether there is one or not: so the others have the numbers that users know */
 #define DOMAIN_TEXT 200
 
 enum domain_state {
@@ -80,7 +81,7 @@ static inline uint64_t domain_badge(const struct domain *domain)
     return life | (uint64_t)(domain - domains);
 }
 
-/* An unused element of the table, NULL if there is none. */
+/* An unused element of the table for a domain of the manifest, NULL if there is none. */
 struct domain *domain_alloc(void);
 
 /* Takes the memory that the configuration says, and begins to clear it. Of what fails, nothing is left. */

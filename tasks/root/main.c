@@ -298,27 +298,6 @@ static void run(void)
 
 /* ---- The manifest ---- */
 
-/* The domain that has the keyboard at first: as the manifest says, else the first VM, else the first one. */
-static void find_input(int console, int list, char name[CONFIG_NAME_MAX + 1])
-{
-    int node, length;
-    const char *input = console >= 0 ? fdt_getprop(manifest, console, "input", &length) : NULL;
-    bool vm = false;
-
-    name[0] = 0;
-    if (input && length > 0) {
-        snprintf(name, CONFIG_NAME_MAX + 1, "%.*s", length, input);
-        return;
-    }
-    fdt_for_each_subnode(node, manifest, list) {
-        bool is_vm = fdt_node_check_compatible(manifest, node, "corbel,vm") == 0;
-
-        if (name[0] == 0 || (is_vm && !vm))
-            config_name(manifest, node, name);
-        vm |= is_vm;
-    }
-}
-
 static void start_console(int list)
 {
     int console = fdt_subnode_offset(manifest, 0, "console"), node;
@@ -330,7 +309,8 @@ static void start_console(int list)
         return;
     fdt_for_each_subnode(node, manifest, list)
         count++;
-    find_input(console, list, input);
+    if (!config_input(manifest, console, list, input, &error))
+        failure("console: %s: %s", error.property, error.reason);
     bool vm = fdt_first_subnode(manifest, list) >= 0 &&
               fdt_node_check_compatible(manifest, fdt_first_subnode(manifest, list), "corbel,vm") == 0;
 
@@ -371,6 +351,8 @@ static void read_all(void)
         failure("manifest: %s: %s", error.property, error.reason);
         return;
     }
+    for (uint32_t i = 0; config_mistake(manifest, i, &error); i++)
+        failure("manifest: %s: %s", error.property, error.reason);
     int list = fdt_subnode_offset(manifest, 0, "domains");
 
     if (list < 0) {

@@ -15,16 +15,16 @@ Test(config_wrong, numbers)
         uint32_t value;
         const char *reason;
     } cases[] = {
-        {VM, "memory-mib", 14, "14 is not between 16 and 1048576"},
-        {VM, "memory-mib", 0, "0 is not between 16 and 1048576"},
-        {VM, "memory-mib", 1048577, "1048577 is not between 16 and 1048576"},
-        {VM, "memory-mib", UINT32_MAX, "4294967295 is not between 16 and 1048576"},
+        {VM, "memory-mib", 14, "14 is not between 16 and 262144"},
+        {VM, "memory-mib", 0, "0 is not between 16 and 262144"},
+        {VM, "memory-mib", 262145, "262145 is not between 16 and 262144"},
+        {VM, "memory-mib", UINT32_MAX, "4294967295 is not between 16 and 262144"},
         {VM, "memory-mib", 17, "17 is odd: memory comes in pieces of 2 MiB"},
         {VM, "vcpus", 0, "0 is not between 1 and 48"},
         {VM, "vcpus", 49, "49 is not between 1 and 48"},
         {VM, "priority", 0, "0 is not between 1 and 100"},
         {VM, "priority", 101, "101 is not between 1 and 100"},
-        {TASK, "memory-mib", 0, "0 is not between 2 and 1048576"},
+        {TASK, "memory-mib", 0, "0 is not between 2 and 262144"},
         {TASK, "memory-mib", 3, "3 is odd: memory comes in pieces of 2 MiB"},
         {TASK, "account-mib", 1026, "1026 is not between 2 and 1024"},
         {TASK, "account-mib", 5, "5 is odd: memory comes in pieces of 2 MiB"},
@@ -202,4 +202,56 @@ Test(config_wrong, names)
     cr_assert_str_eq(name, "a?[2J?b");
     expect("/domains/a-name-of-thirty-two-characters-", "name", "must have 1 to 31 characters");
     cr_assert_not(config_name(manifest, 0, name), "the root node has no name");
+}
+
+static void expect_mistake(uint32_t number, const char *property, const char *reason)
+{
+    memset(&error, 0, sizeof(error));
+    cr_assert(config_mistake(manifest, number, &error), "accepted, but: %s: %s", property, reason);
+    cr_assert_str_eq(error.property, property);
+    cr_assert_str_eq(error.reason, reason);
+}
+
+/* Each is found, and none twice. */
+Test(config_wrong, what_stands_above_the_domains)
+{
+    make_manifest();
+    cr_assert_not(config_mistake(manifest, 0, &error), "%s: %s", error.property, error.reason);
+    add_node("/", "links");
+    cr_assert_not(config_mistake(manifest, 0, &error), "%s: %s", error.property, error.reason);
+    set_string("/", "comment", "none");
+    add_node("/", "domain");
+    set_string("/domains", "memory-mib", "64");
+    set_number("/links", "members", 1);
+    expect_mistake(0, "comment", "there is no such property");
+    expect_mistake(1, "domain", "there is no such node");
+    expect_mistake(2, "memory-mib", "there is no such property");
+    expect_mistake(3, "members", "there is no such property");
+    cr_assert_not(config_mistake(manifest, 4, &error));
+}
+
+static bool read_input(char name[CONFIG_NAME_MAX + 1])
+{
+    return config_input(manifest, fdt_path_offset(manifest, CONSOLE), fdt_path_offset(manifest, "/domains"), name, &error);
+}
+
+Test(config_wrong, who_has_the_keyboard)
+{
+    char name[CONFIG_NAME_MAX + 1];
+
+    make_manifest();
+    cr_assert(read_input(name));
+    cr_assert_str_eq(name, "linux", "a VM rather than a task");
+    set_string(CONSOLE, "input", "service");
+    cr_assert(read_input(name));
+    cr_assert_str_eq(name, "service");
+    set_string(CONSOLE, "input", "linus");
+    cr_assert_not(read_input(name));
+    cr_assert_str_eq(error.property, "input");
+    cr_assert_str_eq(error.reason, "there is no domain \"linus\"");
+    cr_assert_str_eq(name, "linux", "as if it had not been there");
+    set_string(CONSOLE, "input", "service");
+    set_bytes(CONSOLE, "input", "linux", 5);
+    cr_assert_not(read_input(name));
+    cr_assert_str_eq(error.reason, "not a string");
 }
