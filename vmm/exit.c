@@ -134,6 +134,9 @@ static uint32_t do_io(struct cb_args *message, struct cb_state *state)
 
         state->rax = width == 4 ? ones : state->rax | ones;
     } else {
+        if (width == 4 && CB_IO_PORT(what) == CB_GUEST_PORT_VERSION)
+            task_exit(CB_EXIT_REASON_FAILED, "kernel: it knows version %u of the interface, but this is version %u",
+                      (uint32_t)state->rax, CB_ABI_VERSION);
         if (width == 1)
             serial_write(CB_IO_PORT(what), (uint8_t)state->rax);
         return skip(message, 0);

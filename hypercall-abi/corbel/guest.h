@@ -26,6 +26,12 @@
 #define CB_CPUID_LAST CB_CPUID_CONSOLE
 #define CB_CPUID_SIGNATURE "CorbelCorbel"
 
+/*
+ * A guest that does not know the version in FEATURES can rely on these leaves' numbers and on one thing more: it writes
+ * the version that it knows to this I/O port, 32 bits wide, and its VMM ends with both as the reason.
+ */
+#define CB_GUEST_PORT_VERSION 0xcb0u
+
 #define CB_GUEST_VCPU_PAGES 2u
 
 /* First selectors of a guest. */

@@ -103,6 +103,9 @@ _Noreturn void start_main(void)
     pages_init(CB_TASK_SEL_RAM);
     thread_init(info->cpu, CB_TASK_UTCB_ADDRESS);
     thread_fault_portals = true;
+    if (info->version != CB_ABI_VERSION)
+        task_exit(CB_EXIT_REASON_FAILED, "it knows version %u of the interface, but this is version %u", CB_ABI_VERSION,
+                  info->version);
     if (has_console())
         stream_init((struct cb_console *)CB_TASK_CONSOLE_ADDRESS, CB_TASK_SEL_CONSOLE_SIGNAL,
                     CB_TASK_SEL_CONSOLE_EVENT);

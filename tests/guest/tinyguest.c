@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The smallest guest: a bzImage that looks around with CPUID, makes hypercalls, starts its second vCPU, prints a line
- * into its console ring and powers off, or with "fault" as its command line ends with a triple fault.
+ * into its console ring and powers off; or with "fault" as its command line ends with a triple fault, with "version"
+ * pretends to know another version of the interface.
  *
  * Linked at its load address (tinyguest.ld); there is no relocation. Paging as the boot protocol leaves it.
  */
@@ -167,6 +168,8 @@ void tiny_main(const uint8_t *boot_params)
     const char *cmdline = (const char *)(uint64_t)*(const uint32_t *)(const void *)(boot_params + CMD_LINE_PTR);
     struct regs features = cpuid(CB_CPUID_FEATURES);
 
+    if (asked(cmdline, "version"))
+        __asm__ volatile("outl %0, %w1" ::"a"(features.eax + 41), "d"(CB_GUEST_PORT_VERSION));
     tiny_vmcall = features.edx;
     check(&features);
     if (features.ebx > 1)
