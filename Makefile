@@ -260,6 +260,7 @@ UNIT_TESTS := \
 	ctx \
 	devtree \
 	elf \
+	exit \
 	flaws \
 	mce \
 	msr \
@@ -329,6 +330,8 @@ UNIT_cpuid := tests/unit/test_cpuid.c vmm/cpuid.c
 UNIT_cpuid_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_devtree := tests/unit/test_devtree.c vmm/devtree.c
 UNIT_devtree_FLAGS := $(UNIT_VMM_FLAGS)
+UNIT_exit := tests/unit/test_exit.c vmm/cpuid.c vmm/exit.c vmm/msr.c
+UNIT_exit_FLAGS := $(UNIT_VMM_FLAGS) -Itasks/lib -include tests/unit/task_fake.h
 UNIT_msr := tests/unit/test_msr.c vmm/msr.c
 UNIT_msr_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_virtio := tests/unit/test_virtio.c tests/unit/ring.c vmm/virtio.c vmm/virtqueue.c
