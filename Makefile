@@ -255,6 +255,7 @@ UNIT_TESTS := \
 	boot \
 	bzimage \
 	config \
+	console \
 	console_ring \
 	cpuid \
 	ctx \
@@ -315,6 +316,9 @@ UNIT_config := tests/unit/test_config.c tests/unit/test_config_fdt.c tests/unit/
 	tests/unit/test_config_wrong.c tests/unit/config_world.c tasks/root/config.c tasks/root/config_fdt.c \
 	tasks/root/config_grant.c tasks/root/config_system.c tasks/root/property.c
 UNIT_config_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h
+UNIT_console := tests/unit/test_console.c tests/unit/test_keys.c tests/unit/console_world.c tasks/console/client.c \
+	tasks/console/keys.c tasks/console/line.c
+UNIT_console_FLAGS := -Itests/unit -Itasks/console -Itasks/lib -include tests/unit/clock_fake.h -include tests/unit/calls_fake.h
 UNIT_console_ring := tests/unit/test_console_ring.c tasks/console/client.c tasks/lib/stream.c
 UNIT_console_ring_FLAGS := -Itests/unit -Itasks/console -Itasks/lib -include tests/unit/calls_fake.h
 UNIT_elf := tests/unit/test_elf.c hypervisor/elf.c

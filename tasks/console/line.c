@@ -113,7 +113,7 @@ static uint32_t turn(const struct client *client, uint32_t count, uint64_t now, 
     return whole;
 }
 
-bool line_serve(struct client *client, uint64_t *deadline)
+static bool serve(struct client *client, uint64_t *deadline)
 {
     uint32_t count = client_output(client), moved = 0;
     uint64_t now = clock_tsc();
@@ -130,6 +130,24 @@ bool line_serve(struct client *client, uint64_t *deadline)
     client->since = client_output(client) ? now : 0;
     last_output = now;
     return true;
+}
+
+/* Each client has its turn, beginning with the one behind the last that printed. */
+bool line_serve(uint64_t *deadline)
+{
+    static uint32_t next;
+    uint32_t first = next;
+    bool moved = false;
+
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        uint32_t number = (first + i) % CLIENTS;
+
+        if (clients[number].ring && serve(&clients[number], deadline)) {
+            next = (number + 1) % CLIENTS;
+            moved = true;
+        }
+    }
+    return moved;
 }
 
 void line_forget(const struct client *client)

@@ -13,10 +13,10 @@
 struct client;
 
 /*
- * Moves output of a client to the UART's queue as far as it is its turn. *deadline is lowered to the time when it is
- * to be tried again. True if anything was moved: then the clients behind this one are to be served before it is again.
+ * Moves output of all clients to the UART's queue, as far as it is each one's turn. *deadline is lowered to the time when
+ * it is to be tried again. True if anything was moved: then there may be more.
  */
-bool line_serve(struct client *client, uint64_t *deadline);
+bool line_serve(uint64_t *deadline);
 
 /* The client goes away: an open line of its ends. */
 void line_forget(const struct client *client);

@@ -196,24 +196,6 @@ static void serve_input(uint64_t *deadline)
             lower(deadline, RETRY_US);
 }
 
-/* Each client has its turn, beginning with the one behind the last that printed. True if anything was printed. */
-static bool serve_lines(uint64_t *deadline)
-{
-    static uint32_t next;
-    uint32_t first = next;
-    bool moved = false;
-
-    for (uint32_t i = 0; i < CLIENTS; i++) {
-        uint32_t number = (first + i) % CLIENTS;
-
-        if (clients[number].ring && line_serve(&clients[number], deadline)) {
-            next = (number + 1) % CLIENTS;
-            moved = true;
-        }
-    }
-    return moved;
-}
-
 /* All that can be done now; gives the time when there may be more to do without an event. */
 static uint64_t serve(void)
 {
@@ -225,7 +207,7 @@ static uint64_t serve(void)
 
         serve_input(&deadline); /* first: what a key makes the console say is then printed, too */
         moved = serve_log();
-        moved |= serve_lines(&deadline);
+        moved |= line_serve(&deadline);
         if (!uart_flush() || (waits && !moved))
             lower(&deadline, RETRY_US);
     } while (moved && uart_room() > CB_CONSOLE_OUT);

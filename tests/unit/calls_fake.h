@@ -5,12 +5,15 @@
 
 #include <corbel/call.h>
 #include <corbel/cap.h>
+#include <corbel/invoke.h>
 #include <corbel/status.h>
+#include <corbel/task.h>
 
 uint64_t cb_signal(uint32_t event);
 uint64_t cb_wait(uint32_t event, uint32_t flags, uint64_t deadline, uint64_t *bits);
 uint64_t cb_map(uint32_t frame, uint32_t flags, uint32_t dst, uint32_t domain, uint64_t address, uint32_t offset,
                 uint32_t pages);
 uint64_t cb_derive(uint32_t src, uint32_t dst, uint32_t domain, uint32_t rights, uint64_t arg1, uint64_t arg2);
+uint64_t cb_call(uint32_t portal, struct cb_args *message);
 
 #endif
