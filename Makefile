@@ -265,6 +265,7 @@ UNIT_TESTS := \
 	flaws \
 	mce \
 	msr \
+	ram \
 	reap \
 	sched \
 	shadow \
@@ -322,6 +323,8 @@ UNIT_console_FLAGS := -Itests/unit -Itasks/console -Itasks/lib -include tests/un
 UNIT_console_ring := tests/unit/test_console_ring.c tasks/console/client.c tasks/lib/stream.c
 UNIT_console_ring_FLAGS := -Itests/unit -Itasks/console -Itasks/lib -include tests/unit/calls_fake.h
 UNIT_elf := tests/unit/test_elf.c hypervisor/elf.c
+UNIT_ram := tests/unit/test_ram.c tests/unit/ram_world.c tasks/root/pool.c tasks/root/ram.c
+UNIT_ram_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h -include tests/unit/calls_fake.h
 UNIT_spec := tests/unit/test_spec.c
 UNIT_spec_FLAGS := -DSPEC='"hypercall-abi/spec.md"'
 

@@ -32,7 +32,6 @@ _Noreturn void start_main(void); /* called by start.S */
 #define RESTART_FORGIVEN_US 60000000u /* if for more than this, that is forgotten */
 #define RESTART_FIRST_US 1000000u
 #define RESTART_LAST_US 32000000u
-#define CLEARING_MAX 16u              /* domains whose memory is cleared at a time: each takes a stack of root's */
 #define KIB(pages) ((pages) * (CB_PAGE_SIZE / 1024))
 
 /* The first thing that went wrong; empty if all is well. */
@@ -237,7 +236,7 @@ static bool start_waiting(uint64_t *deadline)
 
         if (last == DOMAIN_CLEARING)
             start(domain, domain_start);
-        else if (last == DOMAIN_WAITING && count_clearing() < CLEARING_MAX && may_start(domain, deadline))
+        else if (last == DOMAIN_WAITING && count_clearing() < RAM_CLEARING && may_start(domain, deadline))
             start(domain, domain_prepare);
         any |= domain->state != last;
     }

@@ -49,10 +49,10 @@ static uint64_t granule_pages(const struct cb_boot_entry *entry)
     return end > start ? (end - start) / CB_PAGE_SIZE : 0;
 }
 
-/* Root's own memory: buffers, and the stacks of its handlers, one for each CPU. */
+/* Root's own memory: buffers, and the stacks of its handlers, one for each CPU, and of its other threads. */
 static uint64_t own_pages(void)
 {
-    uint64_t pages = BUFFER_PAGES + boot_info()->cpu_count * THREAD_STACK_PAGES;
+    uint64_t pages = BUFFER_PAGES + (boot_info()->cpu_count + RAM_OTHER_STACKS) * THREAD_STACK_PAGES;
 
     return (pages + RAM_GRANULE_PAGES - 1) / RAM_GRANULE_PAGES * RAM_GRANULE_PAGES;
 }
@@ -178,12 +178,15 @@ uint64_t ram_left(void)
 {
     uint64_t pages = 0;
 
-    /* The hypervisor's count, not ours: what is printed shows what it has really taken back. */
+    /*
+     * The hypervisor's count, not ours: what is printed shows what it has really taken back. But it counts what lies
+     * before and behind whole granules, too, as long as nothing is split off.
+     */
     for (uint32_t i = 0; i < CHUNKS; i++) {
         struct cb_identity identity;
 
         if (room(&chunks[i]) && cb_identify(chunks[i].sel, &identity) == CB_OK)
-            pages += identity.y;
+            pages += identity.y < room(&chunks[i]) ? identity.y : room(&chunks[i]);
     }
     return pages;
 }

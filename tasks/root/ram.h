@@ -11,6 +11,8 @@
 
 #define RAM_GRANULE 0x200000ull
 #define RAM_GRANULE_PAGES 512u
+#define RAM_CLEARING 16u /* threads that clear memory (clear.h), */
+#define RAM_OTHER_STACKS (RAM_CLEARING + 1u) /* and the watch's (watch.h) */
 
 struct ram_chunk;
 

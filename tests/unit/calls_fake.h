@@ -14,6 +14,15 @@ uint64_t cb_wait(uint32_t event, uint32_t flags, uint64_t deadline, uint64_t *bi
 uint64_t cb_map(uint32_t frame, uint32_t flags, uint32_t dst, uint32_t domain, uint64_t address, uint32_t offset,
                 uint32_t pages);
 uint64_t cb_derive(uint32_t src, uint32_t dst, uint32_t domain, uint32_t rights, uint64_t arg1, uint64_t arg2);
+
+struct cb_identity {
+    uint64_t type, rights, x, y;
+};
+
+uint64_t cb_identify(uint32_t sel, struct cb_identity *identity);
+uint64_t cb_revoke(uint32_t sel, uint32_t flags);
+uint64_t cb_ram_split(uint32_t ram, uint32_t dst, uint32_t domain, uint64_t pages, uint64_t align);
+uint64_t cb_account_create(uint32_t parent, uint32_t dst, uint64_t pages);
 uint64_t cb_call(uint32_t portal, struct cb_args *message);
 
 #endif
