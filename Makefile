@@ -103,6 +103,7 @@ HYPERVISOR_SRC := \
 
 # Runtime library of the native tasks.
 LIB_SRC := \
+	tasks/lib/area.c \
 	tasks/lib/calls.c \
 	tasks/lib/clock.c \
 	tasks/lib/grant.c \
@@ -143,7 +144,6 @@ ROOT_SRC := \
 	tasks/root/rtc.c \
 	tasks/root/service.c \
 	tasks/root/watch.c \
-	tasks/root/window.c \
 
 CONSOLE_SRC := \
 	tasks/console/client.c \

@@ -35,23 +35,15 @@ bool client_init(void)
 
 static bool connect(struct client *client, uint32_t sels, uint32_t event)
 {
-    uint64_t address = pages_space(CB_PAGE_SIZE, CB_PAGE_SIZE), badge;
-
-    badge = 1ull << (CLIENT_BIT + (uint32_t)(client - clients) % CLIENT_BITS);
+    uint64_t badge = 1ull << (CLIENT_BIT + (uint32_t)(client - clients) % CLIENT_BITS);
 
     client->frame = sels;
     client->event = sels + 1;
-    client->mapping = sel_alloc();
     client->signal = sel_alloc();
-    if (address &&
-        cb_map(client->frame, CB_MAP_READ | CB_MAP_WRITE, client->mapping, CB_SELF, address, 0, 1) == CB_OK) {
-        client->ring = (struct cb_console *)address;
-        if (cb_derive(event, client->signal, CB_SELF, CB_RIGHT_SIGNAL, badge, 0) == CB_OK)
-            return true;
-    } else if (address) {
-        pages_space_free(address, CB_PAGE_SIZE);
-    }
-    return false;
+    if (area_map(&client->area, client->frame, CB_MAP_READ | CB_MAP_WRITE, 0, 1, 0) != CB_OK)
+        return false;
+    client->ring = client->area.address;
+    return cb_derive(event, client->signal, CB_SELF, CB_RIGHT_SIGNAL, badge, 0) == CB_OK;
 }
 
 struct client *client_add(const char *name, uint32_t flags, uint32_t sels, uint32_t event)
@@ -76,15 +68,11 @@ struct client *client_add(const char *name, uint32_t flags, uint32_t sels, uint3
 
 void client_remove(struct client *client)
 {
-    uint64_t address = (uint64_t)client->ring;
-
     client->ring = NULL;
+    area_drop(&client->area);
     sel_drop(client->signal);
-    sel_drop(client->mapping);
     sel_drop(client->frame);
     sel_drop(client->event);
-    if (address)
-        pages_space_free(address, CB_PAGE_SIZE);
 }
 
 uint32_t client_output(const struct client *client)

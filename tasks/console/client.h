@@ -7,6 +7,8 @@
 #ifndef CONSOLE_CLIENT_H
 #define CONSOLE_CLIENT_H
 
+#include "area.h"
+
 #include <corbel/console.h>
 
 #include <stdbool.h>
@@ -26,7 +28,8 @@ struct client {
     bool closing;              /* what is left is printed at once */
     uint64_t since;            /* when output was first seen that is still there; 0: there is none */
 
-    uint32_t frame, mapping;   /* selectors: of the ring page, */
+    struct area area;          /* where the ring page is mapped */
+    uint32_t frame;            /* selectors: of the ring page, */
     uint32_t event;            /* of the event that tells the client, */
     uint32_t signal;           /* and of the one by which it tells us */
 

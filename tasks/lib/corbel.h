@@ -3,6 +3,7 @@
 #ifndef LIB_CORBEL_H
 #define LIB_CORBEL_H
 
+#include "area.h"
 #include "calls.h"
 #include "clock.h"
 #include "grant.h"

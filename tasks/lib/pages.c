@@ -5,10 +5,10 @@
  */
 #include "pages.h"
 
+#include "area.h"
 #include "calls.h"
 #include "lock.h"
 #include "range.h"
-#include "sel.h"
 
 #include <string.h>
 
@@ -99,34 +99,16 @@ uint64_t pages_map(uint32_t frame, uint32_t flags, uint32_t domain, uint32_t *sl
 /* Maps at least `count` more pages; gives their address and number. */
 static uint64_t grow(uint64_t count, uint64_t *grown)
 {
-    uint64_t want = count < GROW ? GROW : count;
-    uint32_t slot_count = (uint32_t)(2 + want / 512), slots = sel_alloc_range(1 + slot_count);
-    uint32_t slot = slots + 1;
+    struct area area;
 
-    if (slots == 0)
-        return 0;
-    uint64_t status = pages_frame(want, 1, slots);
+    *grown = count < GROW ? GROW : count;
+    uint64_t status = area_make(&area, *grown, 1, 0);
 
-    if (CB_STATUS_CODE(status) == CB_NO_ROOM && want > count) {
-        want = count;
-        status = pages_frame(want, 1, slots);
+    if (CB_STATUS_CODE(status) == CB_NO_ROOM && *grown > count) {
+        *grown = count;
+        status = area_make(&area, *grown, 1, 0);
     }
-    if (status != CB_OK) {
-        sel_free_range(slots, 1 + slot_count);
-        return 0;
-    }
-    uint64_t address = pages_space(want * CB_PAGE_SIZE, CB_PAGE_SIZE);
-
-    if (address && pages_map(slots, CB_MAP_READ | CB_MAP_WRITE, CB_SELF, &slot, slots + 1 + slot_count, address, 0,
-                             want) == CB_OK) {
-        *grown = want;
-        return address;
-    }
-    if (address)
-        pages_space_free(address, want * CB_PAGE_SIZE);
-    (void)!cb_revoke(slots, CB_REVOKE_SELF);
-    sel_free_range(slots, 1 + slot_count);
-    return 0;
+    return status == CB_OK ? (uint64_t)area.address : 0;
 }
 
 void *pages_alloc(uint64_t count)

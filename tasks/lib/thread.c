@@ -5,6 +5,7 @@
  */
 #include "thread.h"
 
+#include "area.h"
 #include "calls.h"
 #include "clock.h"
 #include "lock.h"
@@ -63,25 +64,12 @@ _Noreturn void thread_begin(void)
         thread_sleep_until(CB_DEADLINE_NONE);
 }
 
-/* Maps a new stack; gives its lowest mapped address, 0 if that failed. */
+/* Maps a new stack, with an unmapped page below; gives its lowest mapped address, 0 if that failed. */
 static uint64_t stack_make(void)
 {
-    uint32_t slots = sel_alloc_range(2), slot = slots + 1;
-    uint64_t space = pages_space(STACK_SIZE + CB_PAGE_SIZE, CB_PAGE_SIZE);
+    struct area area;
 
-    if (slots == 0 || space == 0)
-        goto fail;
-    if (pages_frame(THREAD_STACK_PAGES, 1, slots) != CB_OK)
-        goto fail;
-    if (pages_map(slots, CB_MAP_READ | CB_MAP_WRITE, CB_SELF, &slot, slots + 2, space + CB_PAGE_SIZE, 0,
-                  THREAD_STACK_PAGES) == CB_OK)
-        return space + CB_PAGE_SIZE;
-    (void)!cb_revoke(slots, CB_REVOKE_SELF);
-fail:
-    sel_free_range(slots, 2);
-    if (space)
-        pages_space_free(space, STACK_SIZE + CB_PAGE_SIZE);
-    return 0;
+    return area_make(&area, THREAD_STACK_PAGES, 1, 1) == CB_OK ? (uint64_t)area.address : 0;
 }
 
 static uint64_t stack_take(void)

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "boot.h"
 
+#include "area.h"
 #include "calls.h"
-#include "pages.h"
-#include "sel.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LARGE_PAGE 0x200000ull
-#define MAP_SLOTS 16u
 #define MAPPED_MAX 32u
 
 /* Module mappings, so that a module used by many domains is mapped once. */
@@ -37,25 +35,12 @@ const struct cb_boot_entry *boot_module(const char *name)
 static const void *map_entry(const struct cb_boot_entry *entry, uint64_t offset, uint64_t size)
 {
     uint64_t pages = (size + CB_PAGE_SIZE - 1) / CB_PAGE_SIZE;
-    uint64_t space_size = pages * CB_PAGE_SIZE + LARGE_PAGE;
-    uint64_t space = pages_space(space_size, LARGE_PAGE);
-    uint32_t slots = sel_alloc_range(MAP_SLOTS), slot = slots;
+    struct area area;
 
-    if (space && slots) {
-        uint64_t address = space + (entry->base + offset) % LARGE_PAGE;
-
-        if (pages_map(entry->sel, CB_MAP_READ, CB_SELF, &slot, slots + MAP_SLOTS, address, offset / CB_PAGE_SIZE,
-                      pages) == CB_OK) {
-            sel_free_range(slot, slots + MAP_SLOTS - slot);
-            return (const void *)address;
-        }
-    }
-    for (uint32_t used = slots; used < slot; used++)
-        (void)!cb_revoke(used, CB_REVOKE_SELF);
-    sel_free_range(slots, MAP_SLOTS);
-    if (space)
-        pages_space_free(space, space_size);
-    return NULL;
+    return area_map(&area, entry->sel, CB_MAP_READ, offset / CB_PAGE_SIZE, pages, (entry->base + offset) % LARGE_PAGE) ==
+                   CB_OK
+               ? area.address
+               : NULL;
 }
 
 const void *boot_module_map(const struct cb_boot_entry *module)

@@ -18,7 +18,7 @@ static void run(void *argument)
 
     for (;;) {
         if (__atomic_load_n(&clear->busy, __ATOMIC_ACQUIRE)) {
-            memset(clear->window.address, 0, clear->window.pages * CB_PAGE_SIZE);
+            memset(clear->part.address, 0, clear->part_pages * CB_PAGE_SIZE);
             __atomic_store_n(&clear->busy, 0, __ATOMIC_RELEASE);
             service_wake();
         }
@@ -30,8 +30,9 @@ static bool open_part(struct clear *clear)
 {
     uint64_t left = clear->pages - clear->next, count = left < PART_PAGES ? left : PART_PAGES;
 
-    if (!window_open(&clear->window, clear->frame, clear->next, count))
+    if (area_map(&clear->part, clear->frame, CB_MAP_READ | CB_MAP_WRITE, clear->next, count, 0) != CB_OK)
         return false;
+    clear->part_pages = count;
     clear->next += count;
     __atomic_store_n(&clear->busy, 1, __ATOMIC_RELEASE);
     return true;
@@ -55,8 +56,7 @@ enum clear_state clear_look(struct clear *clear)
 {
     if (__atomic_load_n(&clear->busy, __ATOMIC_ACQUIRE))
         return CLEAR_BUSY;
-    window_close(&clear->window);
-    clear->window = (struct window){0};
+    area_drop(&clear->part);
     if (clear->next == clear->pages)
         return CLEAR_DONE;
     if (!open_part(clear))
@@ -69,7 +69,21 @@ void clear_end(struct clear *clear)
 {
     if (clear->thread)
         thread_destroy(clear->thread);
-    window_close(&clear->window);
+    area_drop(&clear->part);
     sel_drop(clear->frame);
     *clear = (struct clear){0};
+}
+
+bool clear_now(uint32_t frame, uint64_t pages)
+{
+    for (uint64_t at = 0; at < pages; at += PART_PAGES) {
+        uint64_t count = pages - at < PART_PAGES ? pages - at : PART_PAGES;
+        struct area part;
+
+        if (area_map(&part, frame, CB_MAP_READ | CB_MAP_WRITE, at, count, 0) != CB_OK)
+            return false;
+        memset(part.address, 0, count * CB_PAGE_SIZE);
+        area_drop(&part);
+    }
+    return true;
 }

@@ -6,7 +6,7 @@
 #ifndef ROOT_CLEAR_H
 #define ROOT_CLEAR_H
 
-#include "window.h"
+#include "area.h"
 
 struct thread;
 
@@ -14,7 +14,8 @@ struct clear {
     uint32_t frame;        /* all of the memory; 0: not begun */
     uint64_t pages;
     uint64_t next;         /* first page that is not mapped yet */
-    struct window window;  /* what is cleared now */
+    struct area part;      /* what is cleared now, */
+    uint64_t part_pages;   /* and how much */
     struct thread *thread;
     uint32_t busy;         /* the thread has something to do (release both ways) */
 };
@@ -30,5 +31,8 @@ enum clear_state clear_look(struct clear *clear);
 
 /* Gives back what it took, also in the middle. */
 void clear_end(struct clear *clear);
+
+/* Clears the first pages of a frame at once: what root has made for itself. */
+bool clear_now(uint32_t frame, uint64_t pages);
 
 #endif

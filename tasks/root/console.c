@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "console.h"
 
+#include "area.h"
 #include "boot.h"
 #include "calls.h"
 #include "clock.h"
 #include "domain.h"
 #include "output.h"
-#include "pages.h"
 #include "print.h"
 #include "sel.h"
 #include "service.h"
@@ -113,22 +113,24 @@ void console_detach(struct domain *domain)
 /* root is a client too. */
 static uint64_t attach_root(void)
 {
-    uint32_t frame = sel_alloc(), slot = sel_alloc(), event = sel_alloc(), signal = sel_alloc(), client;
-    uint64_t address = pages_space(CB_PAGE_SIZE, CB_PAGE_SIZE);
-    uint64_t status = address ? pages_frame(1, 1, frame) : CB_NO_ROOM;
+    uint32_t event = sel_alloc(), signal = sel_alloc(), client;
+    struct area area;
+    uint64_t status = area_make(&area, 1, 1, 0);
 
-    if (status == CB_OK)
-        status = cb_map(frame, CB_MAP_READ | CB_MAP_WRITE, slot, CB_SELF, address, 0, 1);
     if (status == CB_OK)
         status = cb_event_create(CB_ROOT_SEL_ACCOUNT, event);
     if (status == CB_OK) {
-        memset((void *)address, 0, CB_PAGE_SIZE);
-        status = attach("root", 0, 0, 0, (struct cb_item){frame, CB_RIGHT_READ | CB_RIGHT_WRITE, 0, 1}, event, signal,
+        memset(area.address, 0, CB_PAGE_SIZE);
+        status = attach("root", 0, 0, 0, (struct cb_item){area.frame, CB_RIGHT_READ | CB_RIGHT_WRITE, 0, 1}, event, signal,
                         &client);
     }
     if (status == CB_OK) {
-        stream_init((struct cb_console *)address, signal, event);
+        stream_init(area.address, signal, event);
         output_use_stream(true);
+    } else {
+        area_drop(&area);
+        sel_drop(event);
+        sel_drop(signal);
     }
     return status;
 }

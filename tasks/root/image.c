@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "image.h"
 
+#include "area.h"
 #include "boot.h"
 #include "calls.h"
 #include "clock.h"
@@ -8,7 +9,6 @@
 #include "print.h"
 #include "ram.h"
 #include "random.h"
-#include "window.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,11 +104,11 @@ static void fill_info(const struct image *image, const struct config *config, ui
 /* The frame has been cleared with the rest of the domain's memory. */
 static bool fill(const struct image *image, const struct domain *domain, uint64_t ram_size)
 {
-    struct window window;
+    struct area area;
 
-    if (!window_open(&window, domain_sel(domain, DOMAIN_SEL_FRAME), 0, image->pages))
+    if (area_map(&area, domain_sel(domain, DOMAIN_SEL_FRAME), CB_MAP_READ | CB_MAP_WRITE, 0, image->pages, 0) != CB_OK)
         return false;
-    uint8_t *page = window.address, *to = page;
+    uint8_t *page = area.address, *to = page;
 
     for (uint32_t i = 0; i < image->program.segment_count; i++) {
         const struct program_segment *segment = &image->program.segments[i];
@@ -118,7 +118,7 @@ static bool fill(const struct image *image, const struct domain *domain, uint64_
     }
     fill_info(image, &domain->config, ram_size, (void *)(page + image->info * CB_PAGE_SIZE));
     memcpy(page + image->fdt_page * CB_PAGE_SIZE, image->fdt, image->fdt_size);
-    window_close(&window);
+    area_drop(&area);
     return true;
 }
 

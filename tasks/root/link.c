@@ -2,11 +2,11 @@
 #include "link.h"
 
 #include "calls.h"
+#include "clear.h"
 #include "domain.h"
 #include "grants.h"
 #include "ram.h"
 #include "sel.h"
-#include "window.h"
 
 #include <string.h>
 
@@ -57,7 +57,7 @@ static bool make_memory(struct link *link, struct config_error *error)
 
     if (status != CB_OK)
         return config_error(error, "memory-kib", "frame_create: %s", cb_status_text(status));
-    return window_clear(link->sel + LINK_SEL_FRAME, pages) ||
+    return clear_now(link->sel + LINK_SEL_FRAME, pages) ||
            config_error(error, "memory-kib", "root cannot map the memory to clear it");
 }
 

@@ -34,15 +34,17 @@ void *pages_alloc(uint64_t count)
     return calloc(count, 4096);
 }
 
-uint64_t pages_space(uint64_t size, uint64_t align)
+uint64_t area_map(struct area *area, uint32_t frame, uint32_t flags, uint64_t offset, uint64_t pages, uint64_t phase)
 {
-    return (uint64_t)aligned_alloc(align, size);
+    (void)frame, (void)flags;
+    cr_assert(offset == 0 && pages == 1 && phase == 0);
+    *area = (struct area){.address = calloc(1, 4096)};
+    return CB_OK;
 }
 
-void pages_space_free(uint64_t address, uint64_t size)
+void area_drop(struct area *area)
 {
-    (void)size;
-    free((void *)address);
+    free(area->address);
 }
 
 uint32_t sel_alloc(void)
@@ -53,14 +55,6 @@ uint32_t sel_alloc(void)
 void sel_drop(uint32_t sel)
 {
     (void)sel;
-}
-
-uint64_t cb_map(uint32_t frame, uint32_t flags, uint32_t dst, uint32_t domain, uint64_t address, uint32_t offset,
-                uint32_t pages)
-{
-    (void)frame, (void)flags, (void)dst, (void)domain, (void)offset, (void)pages;
-    memset((void *)address, 0, 4096);
-    return CB_OK;
 }
 
 uint64_t cb_derive(uint32_t src, uint32_t dst, uint32_t domain, uint32_t rights, uint64_t arg1, uint64_t arg2)

@@ -12,6 +12,7 @@
 #define PORT_DATA 0x3f8u /* the divisor's low byte while DLAB is set */
 #define PORT_LCR 0x3fbu
 #define LCR_DLAB 0x80u
+#define PATIENCE_US 100000u /* then nobody takes output, and this is lost */
 
 bool serial_write(uint16_t port, uint8_t value)
 {
@@ -22,6 +23,6 @@ bool serial_write(uint16_t port, uint8_t value)
     else if (port != PORT_DATA)
         return false;
     else if ((lcr & LCR_DLAB) == 0)
-        stream_write(&value, 1);
+        (void)stream_write_until(&value, 1, clock_in(PATIENCE_US));
     return true;
 }
