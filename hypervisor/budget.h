@@ -1,45 +1,71 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The budget of a scheduling context. Pure arithmetic, tested on the host; inline, since every switch needs it. */
+/*
+ * Budgets: pure arithmetic, tested on the host. What is used of a budget comes back a period after its use began, so
+ * that no period, wherever it begins, sees more than the budget. Uses that begin within an eighth of a period are
+ * kept as one piece, which comes back as late as its last one must.
+ */
 #ifndef BUDGET_H
 #define BUDGET_H
 
 #include "sched.h"
 
-#define DEBT_MAX 16u /* budgets: a time-stamp counter that jumps must not stop anybody for long */
-
-/*
- * Its budget shrinks by what it has used. The interrupt that ends a budget may come late. With budget = period, the
- * budget is merely a time slice, and going beyond it does no harm.
- */
-static inline void budget_use(struct sched *s, u64 ticks)
+static inline struct budget_piece *budget_at(struct budget *b, u32 n)
 {
-    u64 within = MIN(ticks, s->left);
+    return &b->pieces[(b->first + n) % BUDGET_PIECES];
+}
 
-    s->consumed += ticks;
-    s->left -= within;
-    if (s->limited)
-        s->debt = MIN(s->debt + ticks - within, DEBT_MAX * s->budget);
+/* Notes that `ticks` of it have been used, from `since` on. */
+static inline void budget_note(struct budget *b, u64 since, u64 ticks)
+{
+    struct budget_piece *last = b->count ? budget_at(b, b->count - 1) : NULL;
+    bool goes_on = last && since == b->until;
+
+    if (!ticks)
+        return;
+    if (last && (goes_on || since - last->begin < b->period / BUDGET_PIECES || b->count == BUDGET_PIECES)) {
+        last->amount += ticks;
+        if (!goes_on)
+            last->due = since + b->period;
+    } else {
+        *budget_at(b, b->count) = (struct budget_piece){ .begin = since, .due = since + b->period, .amount = ticks };
+        b->count++;
+    }
 }
 
 /*
- * A new budget if it is time for one and it has not merely been preempted. False: none is left before `refill_at`.
- *
- * A period is over `period` ticks after its budget was given, and the next one begins when there is work to do: so
- * that between any two refills there is a period, whatever happens in it. With budget = period, the budget cannot
- * be used up before the period is over.
+ * Used from `since` to `now`. The interrupt that ends a budget may come late: that is owed, however much it adds up
+ * to. But what is later than any call can make it, is not the user's doing: the machine has stood still.
  */
-static inline bool budget_refill(struct sched *s, u64 now, bool preempted)
+static inline void budget_use(struct budget *b, u64 since, u64 now)
 {
-    u64 owed = MIN(s->debt, s->budget);
+    u64 ticks = now - since, within = MIN(ticks, b->left);
 
-    if (preempted && s->left)
-        return true;
-    if (now >= s->refill_at) {
-        s->debt -= owed;
-        s->left = s->budget - owed;
-        s->refill_at = now + s->period;
+    b->left -= within;
+    b->debt += MIN(ticks - within, b->late_max);
+    budget_note(b, since, within);
+    b->until = within ? now : 0;
+}
+
+/* What is due by `now` comes back, and pays what is owed first: that is as good as used now. */
+static inline void budget_refill(struct budget *b, u64 now)
+{
+    u64 paid;
+
+    while (b->count && budget_at(b, 0)->due <= now) {
+        b->left += budget_at(b, 0)->amount;
+        b->first = (b->first + 1) % BUDGET_PIECES;
+        b->count--;
     }
-    return s->left != 0;
+    paid = MIN(b->debt, b->left);
+    b->debt -= paid;
+    b->left -= paid;
+    budget_note(b, now, paid);
+}
+
+/* Nothing is left: when something comes back. */
+static inline u64 budget_next(struct budget *b)
+{
+    return budget_at(b, 0)->due;
 }
 
 #endif

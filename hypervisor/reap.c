@@ -157,6 +157,10 @@ static bool object_free(struct object *obj)
     switch (obj->type) {
     case CB_TYPE_THREAD:
     case CB_TYPE_VCPU: context_free((struct ctx *)obj); return true;
+    case CB_TYPE_SCHED:
+        if (!sched_free((struct sched *)obj))
+            limbo_enter(obj, PHASE_FREE);
+        return true;
     case CB_TYPE_DOMAIN: return domain_free_step((struct domain *)obj);
     case CB_TYPE_ACCOUNT:
         switch (account_release((struct account *)obj)) {

@@ -29,6 +29,7 @@
 #define ROOT_PRIORITY 120u /* above all that it starts, the console included */
 #define ROOT_BUDGET 10000u /* us, of as many */
 #define ROOT_SEL_MAPPINGS 900u
+#define ROOT_SEL_FRAME (CB_ROOT_SEL_SCHED(0) - 1) /* stack and boot information */
 
 _Static_assert(sizeof(struct cb_boot_info) + (BOOT_RANGES + BOOT_MODULES + 1) * sizeof(struct cb_boot_entry) <=
                ROOT_INFO_PAGES * PAGE_SIZE, "the boot information fits");
@@ -249,17 +250,25 @@ static void root_clear(u64 base, u64 pages)
 /* Stack and boot information, in memory of their own. */
 static void root_map_memory(u64 base)
 {
-    u32 frame = CB_ROOT_SEL_FREE - 1;
+    root_frame(ROOT_SEL_FRAME, base, ROOT_PAGES, CB_RIGHT_READ | CB_RIGHT_WRITE, MEM_WB);
+    root_map(ROOT_SEL_FRAME, CB_ROOT_STACK_TOP - CB_ROOT_STACK_SIZE, 0, ROOT_STACK_PAGES, CB_MAP_READ | CB_MAP_WRITE);
+    root_map(ROOT_SEL_FRAME, CB_BOOT_INFO_ADDRESS, ROOT_STACK_PAGES, ROOT_INFO_PAGES, CB_MAP_READ);
+}
 
-    root_frame(frame, base, ROOT_PAGES, CB_RIGHT_READ | CB_RIGHT_WRITE, MEM_WB);
-    root_map(frame, CB_ROOT_STACK_TOP - CB_ROOT_STACK_SIZE, 0, ROOT_STACK_PAGES, CB_MAP_READ | CB_MAP_WRITE);
-    root_map(frame, CB_BOOT_INFO_ADDRESS, ROOT_STACK_PAGES, ROOT_INFO_PAGES, CB_MAP_READ);
+/* All of each CPU's time, at the highest priority there will ever be. */
+static void root_give_time(void)
+{
+    for (u32 id = 0; id < cpu_count; id++) {
+        struct sched *sched = sched_alloc(root->obj.account, NULL, id, ROOT_PRIORITY, ROOT_BUDGET, ROOT_BUDGET);
+
+        if (!sched)
+            panic("root: its account is too small");
+        call_install(root_slot(CB_ROOT_SEL_SCHED(id)), &sched->obj, 0);
+    }
 }
 
 static void root_run(u64 entry)
 {
-    struct sched *sched;
-
     root_call("thread_create", thread_create, (struct regs){
         .rdi = CB_CALL_WORD(CB_CALL_thread_create, 0, CB_ROOT_SEL_ACCOUNT),
         .rsi = CB_PAIR(CB_ROOT_SEL_THREAD, CB_SELF),
@@ -268,12 +277,8 @@ static void root_run(u64 entry)
         .r9 = entry,
         .r10 = CB_ROOT_STACK_TOP,
     });
-    sched = sched_alloc(root->obj.account, cpu.id, ROOT_PRIORITY, ROOT_BUDGET, ROOT_BUDGET);
-    if (!sched)
-        panic("root: its account is too small");
-    call_install(root_slot(CB_ROOT_SEL_SCHED), &sched->obj, 0); /* the highest priority there will ever be */
     root_call("sched_bind", sched_bind, (struct regs){
-        .rdi = CB_CALL_WORD(CB_CALL_sched_bind, 0, CB_ROOT_SEL_SCHED),
+        .rdi = CB_CALL_WORD(CB_CALL_sched_bind, 0, CB_ROOT_SEL_SCHED(cpu.id)),
         .rsi = CB_ROOT_SEL_THREAD,
     });
 }
@@ -292,5 +297,6 @@ void root_start(void)
     entry = root_load();
     root_map_memory(memory);
     root_write_info();
+    root_give_time();
     root_run(entry);
 }

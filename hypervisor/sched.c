@@ -20,17 +20,33 @@
 
 #define TIMERS_AT_ONCE 64u
 
+static inline void sched_use(struct sched *s, u64 since, u64 now)
+{
+    u64 ticks = now - since;
+
+    s->consumed += ticks;
+    s->left -= MIN(ticks, s->left);
+    if (s->budget)
+        budget_use(s->budget, since, now);
+}
+
 /* Accounts the time since the last call to cpu->sched. */
 static void sched_charge(u64 now)
 {
-    budget_use(cpu.sched, now - cpu.sched_since);
+    sched_use(cpu.sched, cpu.sched_since, now);
     cpu.sched_since = now;
 }
 
 void sched_bill(struct sched *s, u64 ticks, u64 now)
 {
-    budget_use(s, ticks);
+    sched_use(s, now - ticks, now);
     cpu.sched_since = MIN(cpu.sched_since + ticks, now); /* what runs does not pay for it */
+}
+
+/* How long may it run on, if others would run, too? */
+static inline u64 sched_left(const struct sched *s)
+{
+    return s->budget ? MIN(s->left, s->budget->left) : s->left;
 }
 
 /* `s` is in the run queue now: does that matter to what runs? */
@@ -44,16 +60,54 @@ static inline void sched_queued(const struct sched *s)
         timer_need(cpu.sched_since + running->left);
 }
 
+static void sched_throttle(struct sched *s)
+{
+    struct budget *b = s->budget;
+
+    list_remove(&s->peer);
+    s->state = SCHED_THROTTLED;
+    list_append(&b->throttled, &s->node);
+    if (b->timer.queued)
+        return;
+    timerq_insert(&cpu.timers, &b->timer, budget_next(b));
+    timer_need(b->timer.when);
+}
+
+/*
+ * May `s`, limited, be queued now? Else its budget is used up, and whoever shares it leaves the queue with it: so that
+ * nobody finds them there one by one. What runs (and has just used it up) is about to come here itself.
+ */
+static bool sched_affords(struct sched *s, u64 now)
+{
+    struct budget *b = s->budget;
+    struct list *next;
+
+    budget_refill(b, now);
+    if (b->left) {
+        if (list_empty(&s->peer))
+            list_append(&b->ready, &s->peer);
+        return true;
+    }
+    list_remove(&s->peer);
+    for (struct list *n = b->ready.next; n != &b->ready; n = next) {
+        struct sched *peer = CONTAINER_OF(n, struct sched, peer);
+
+        next = n->next;
+        if (peer == cpu.sched)
+            continue;
+        runqueue_remove(&cpu.runqueue, peer);
+        sched_throttle(peer);
+    }
+    sched_throttle(s);
+    return false;
+}
+
 static void sched_queue(struct sched *s, bool front, u64 now)
 {
-    if (!s->limited && !front)
-        s->left = s->budget;
-    if (s->limited && !budget_refill(s, now, front)) {
-        s->state = SCHED_THROTTLED;
-        timerq_insert(&cpu.timers, &s->timer, s->refill_at);
-        timer_need(s->refill_at);
+    if (!front)
+        s->left = s->slice;
+    if (s->budget && !sched_affords(s, now))
         return;
-    }
     s->state = SCHED_QUEUED;
     runqueue_insert(&cpu.runqueue, s, front);
     sched_queued(s);
@@ -61,22 +115,46 @@ static void sched_queue(struct sched *s, bool front, u64 now)
 
 void sched_enqueue(struct sched *s)
 {
-    if (s->limited) {
+    if (s->budget) {
         sched_queue(s, false, rdtsc());
         return;
     }
     s->state = SCHED_QUEUED;
-    s->left = s->budget;
+    s->left = s->slice;
     runqueue_insert(&cpu.runqueue, s, false);
     sched_queued(s);
+}
+
+/* Something of the budget comes back: those who wait for it go on, in the order in which they began to. */
+static void budget_expire(struct budget *b)
+{
+    u64 now = rdtsc();
+    struct list *last = b->throttled.prev;
+    struct sched *s;
+
+    do {
+        s = CONTAINER_OF(b->throttled.next, struct sched, node);
+        list_remove(&s->node);
+        sched_queue(s, false, now);
+    } while (b->left && &s->node != last);
+}
+
+/* `s` neither runs any more, nor is it queued or throttled. */
+static void sched_leave_budget(struct sched *s)
+{
+    struct budget *b = s->budget;
+
+    list_remove(&s->peer);
+    if (list_empty(&b->throttled))
+        timerq_remove(&cpu.timers, &b->timer);
 }
 
 void sched_dequeue(struct sched *s)
 {
     switch ((enum sched_state)s->state) {
     case SCHED_QUEUED: runqueue_remove(&cpu.runqueue, s); break;
-    case SCHED_PARKED: list_remove(&s->node); break;
-    case SCHED_THROTTLED: timerq_remove(&cpu.timers, &s->timer); break;
+    case SCHED_PARKED:
+    case SCHED_THROTTLED: list_remove(&s->node); break;
     case SCHED_RUNNING:
         sched_charge(rdtsc());
         cpu.sched = NULL;
@@ -85,6 +163,8 @@ void sched_dequeue(struct sched *s)
         break;
     case SCHED_UNBOUND: break;
     }
+    if (s->budget)
+        sched_leave_budget(s);
     s->state = SCHED_UNBOUND;
 }
 
@@ -142,8 +222,8 @@ static void sched_slice(void)
 {
     const struct sched *s = cpu.sched;
 
-    if (s->limited || sched_has_rival(s))
-        timer_need(cpu.sched_since + s->left);
+    if (s->budget || sched_has_rival(s))
+        timer_need(cpu.sched_since + sched_left(s));
 }
 
 /* `s`, in no queue, runs `c`. */
@@ -164,8 +244,8 @@ static inline void sched_run(struct sched *s, struct ctx *c, bool helping, u64 n
         cpu_hazard(HAZARD_HELPING);
     else if (cpu_hazards() & HAZARD_HELPING)
         cpu_hazard_over(HAZARD_HELPING);
-    if (rival || s->limited)
-        timer_need(now + s->left);
+    if (rival || s->budget)
+        timer_need(now + sched_left(s));
 }
 
 /*
@@ -187,6 +267,8 @@ static struct ctx *chain_end(struct ctx *c, bool *helping)
 static void sched_park(struct sched *s, struct ctx *c)
 {
     runqueue_remove(&cpu.runqueue, s);
+    if (s->budget)
+        sched_leave_budget(s);
     s->state = SCHED_PARKED;
     list_append(&c->helpers, &s->node);
 }
@@ -208,7 +290,9 @@ status_t sched_block(struct list *helpers)
     struct sched *s = cpu.sched;
     u64 now = rdtsc();
 
-    budget_use(s, now - cpu.sched_since);
+    sched_use(s, cpu.sched_since, now);
+    if (s->budget)
+        sched_leave_budget(s);
     s->state = SCHED_PARKED;
     list_append(helpers, &s->node);
     s = runqueue_first(&cpu.runqueue);
@@ -227,7 +311,7 @@ static inline bool sched_is_next(const struct sched *s)
     if (cpu_hazards() & (HAZARD_RESCHED | HAZARD_HELPING))
         return false;
     if (running)
-        return s->priority > running->priority && !running->limited;
+        return s->priority > running->priority && !running->budget;
     return runqueue_is_empty(&cpu.runqueue);
 }
 
@@ -236,19 +320,19 @@ bool sched_hand_over(struct ctx *c)
     struct sched *s = c->sched, *running = cpu.sched;
     u64 now;
 
-    if (!s || s->limited || c->helpers.next != &s->node || c->helpers.prev != &s->node || !sched_is_next(s))
+    if (!s || s->budget || c->helpers.next != &s->node || c->helpers.prev != &s->node || !sched_is_next(s))
         return false;
     now = rdtsc();
     if (running) {
-        budget_use(running, now - cpu.sched_since);
+        sched_use(running, cpu.sched_since, now);
         running->state = SCHED_QUEUED;
         runqueue_insert(&cpu.runqueue, running, running->left != 0);
         if (running->left == 0)
-            running->left = running->budget;
+            running->left = running->slice;
     }
     list_init(&c->helpers);
     sched_start(s, c, now);
-    s->left = s->budget;
+    s->left = s->slice;
     return true;
 }
 
@@ -301,25 +385,27 @@ void sched_pick(void)
         cpu_hazard_over(HAZARD_RESCHED); /* whatever was queued up to now has been considered */
 }
 
-static void timer_expire(struct timer *t)
+/* How many may have been queued by it? */
+static unsigned timer_expire(struct timer *t)
 {
     switch ((enum timer_kind)t->kind) {
     case TIMER_WAIT: event_timeout(CONTAINER_OF(t, struct ctx, timer)); break;
     case TIMER_VCPU: vcpu_timer(vcpu_of(CONTAINER_OF(t, struct ctx, timer))); break;
-    case TIMER_REFILL: sched_enqueue(CONTAINER_OF(t, struct sched, timer)); break;
+    case TIMER_REFILL: budget_expire(CONTAINER_OF(t, struct budget, timer)); return BUDGET_MEMBERS;
     }
+    return 1;
 }
 
 /* If more are due, the hardware timer, armed for a time that has passed, brings us back here at once. */
 void sched_timers(u64 now)
 {
-    for (unsigned n = 0; n < TIMERS_AT_ONCE; n++) {
+    for (unsigned n = 0; n < TIMERS_AT_ONCE;) {
         struct timer *t = cpu.timers.first;
 
         if (!t || t->when > now)
             break;
         timerq_remove(&cpu.timers, t);
-        timer_expire(t);
+        n += timer_expire(t);
     }
     if (cpu.timers.first)
         timer_need(cpu.timers.first->when);
@@ -327,6 +413,6 @@ void sched_timers(u64 now)
         return;
     sched_charge(now);
     sched_slice();
-    if (cpu.sched->left == 0 && (cpu.sched->limited || sched_has_rival(cpu.sched)))
+    if (sched_left(cpu.sched) == 0 && (cpu.sched->budget || sched_has_rival(cpu.sched)))
         cpu_hazard(HAZARD_RESCHED);
 }

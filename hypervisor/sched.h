@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Scheduling contexts and the scheduler: fixed priorities, round robin within one, budgets that are refilled
- * once in a period. A run queue belongs to its CPU and is found through a bitmap.
+ * Scheduling contexts and the scheduler: fixed priorities, round robin within one, budgets in every period. A run
+ * queue belongs to its CPU and is found through a bitmap. docs/time.md says what is promised.
  */
 #ifndef SCHED_H
 #define SCHED_H
@@ -19,24 +19,49 @@ enum sched_state {
     SCHED_QUEUED,    /* in the run queue */
     SCHED_RUNNING,   /* cpu->sched */
     SCHED_PARKED,    /* what it runs is blocked; node is in a context's `helpers`, or nowhere */
-    SCHED_THROTTLED, /* budget used up: waits for its refill timer */
+    SCHED_THROTTLED, /* in budget->throttled: it could run, but for the budget */
+};
+
+#define BUDGET_PIECES 8u
+#define BUDGET_MEMBERS 32u /* all are queued, or taken from the queue, in one go */
+
+/* A part of a budget that has been used, and when it comes back. */
+struct budget_piece {
+    u64 begin, due; /* TSC: when the first of it was used; a period after the last use of it began */
+    u64 amount;
+};
+
+/* What limits the scheduling contexts that share it: TSC ticks; those of the home CPU, if not marked otherwise. */
+struct budget {
+    u64 amount, period;   /* constant: amount < period */
+    u64 late_max;         /* constant */
+    u64 left;             /* may be used now; with all pieces, it is `amount` */
+    u64 debt;             /* used beyond what was left; taken off what comes back */
+    u64 until;            /* TSC: the end of the last use; 0: it left no trace */
+    struct budget_piece pieces[BUDGET_PIECES]; /* a ring, what is due first at `first` */
+    u32 first, count;
+    u32 members;          /* tree_lock: who shares it, from creation until memory is freed */
+    struct list ready;    /* sched->peer: those that are queued or run */
+    struct list throttled; /* sched->node */
+    struct timer timer;   /* while anything is throttled: until the next piece is due */
 };
 
 struct sched {
     struct object obj;
-    u32 cpu;            /* constant */
-    u8 priority;        /* constant */
-    u8 state;           /* enum sched_state; home CPU */
-    bool limited;       /* constant: budget < period, so that it matters even without a rival */
-    u64 bit;            /* constant: of its priority, in runqueue.bitmap[priority / 64] */
-    u64 budget, period; /* constant, TSC ticks */
-    u64 left;           /* budget left, as of the last time it was taken off the CPU */
-    u64 debt;           /* TSC ticks that it ran beyond its budgets, to be taken off the next ones */
-    u64 refill_at;      /* TSC */
-    u64 consumed;       /* TSC ticks, ever */
-    struct ctx *bound;  /* whose it is; tree_lock to write */
-    struct list node;   /* run queue, or helpers of a context */
-    struct timer timer; /* refill */
+    u32 cpu;               /* constant */
+    u8 priority;           /* constant */
+    u8 state;              /* enum sched_state; home CPU */
+    u64 bit;               /* constant: of its priority, in runqueue.bitmap[priority / 64] */
+    u64 slice;             /* constant, TSC ticks: after that it lets others of its priority run */
+    u64 left;              /* of the slice, as of the last time it was taken off the CPU */
+    u64 consumed;          /* TSC ticks, ever */
+    struct budget *budget; /* constant; NULL: no limit */
+    struct ctx *bound;     /* whose it is; tree_lock to write */
+    struct list node;      /* run queue, helpers of a context, or budget->throttled */
+    struct list peer;      /* budget->ready */
+    struct list children;  /* tree_lock: those that were made under it, and die with it */
+    struct list sibling;   /* tree_lock: among them */
+    struct budget own[];   /* if it is limited, and not by the budget of the one that it was made under */
 };
 
 struct runqueue {
@@ -75,9 +100,13 @@ void sched_pick(void);
 /* Timers that have expired by `now` take effect. */
 void sched_timers(u64 now);
 
-/* schedcall.c, tree_lock held. Budget and period are in microseconds, all is checked. NULL: exhausted. */
-struct sched *sched_alloc(struct account *account, u32 cpu_id, u32 priority, u64 budget, u64 period);
+/*
+ * schedcall.c, tree_lock held. Under `ceiling` (NULL: nobody). Budget and period are in microseconds, all is checked.
+ * NULL: exhausted.
+ */
+struct sched *sched_alloc(struct account *account, struct sched *ceiling, u32 cpu_id, u32 priority, u64 budget, u64 period);
 bool sched_kill(struct sched *s); /* one step; true when done */
+bool sched_free(struct sched *s); /* false: others share its budget yet; a grace period later, again */
 
 /* TSC ticks that it has run, up to now. Any CPU. */
 u64 sched_consumed(const struct sched *s);

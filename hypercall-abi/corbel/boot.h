@@ -21,11 +21,11 @@
 #define CB_ROOT_SEL_DOMAIN 1u
 #define CB_ROOT_SEL_ACCOUNT 2u
 #define CB_ROOT_SEL_THREAD 3u
-#define CB_ROOT_SEL_SCHED 4u
 #define CB_ROOT_SEL_LOG 5u
 #define CB_ROOT_SEL_IRQ 6u
 #define CB_ROOT_SEL_IOPORT 7u
 #define CB_ROOT_SEL_FIRST_ENTRY 16u
+#define CB_ROOT_SEL_SCHED(cpu) (960u + (cpu)) /* all of the CPU's time; that of the boot CPU is the first thread's */
 #define CB_ROOT_SEL_FREE 1024u /* from here on nothing is used at boot */
 
 #define CB_CPUS 64u

@@ -21,7 +21,6 @@
 #define CB_TASK_SEL_DOMAIN 1u
 #define CB_TASK_SEL_ACCOUNT 2u
 #define CB_TASK_SEL_THREAD 3u
-#define CB_TASK_SEL_SCHED 4u
 #define CB_TASK_SEL_CONSOLE_SIGNAL 5u /* event: tells the console server of output */
 #define CB_TASK_SEL_CONSOLE_EVENT 6u  /* event: input, or room for output, has come */
 #define CB_TASK_SEL_RAM 7u            /* ram for the task to use as it likes */
@@ -31,6 +30,11 @@
 #define CB_TASK_SEL_CONSOLE_PAGE 11u  /* frame of the console ring page, for a guest or another task */
 #define CB_TASK_SEL_ROOT(cpu) (16u + (cpu)) /* portal to root, to be called on that CPU */
 #define CB_TASK_SEL_MODULE(n) (128u + (n))  /* frame of module n */
+/*
+ * Scheduling context of that CPU, for each that the task may use: more can be made under it. That of `cpu` is the first
+ * thread's; the others are nobody's.
+ */
+#define CB_TASK_SEL_SCHED(cpu) (960u + (cpu))
 #define CB_TASK_SEL_GRANTS 1024u /* services and links, from here on; the FDT names them */
 #define CB_TASK_SEL_FREE 2048u
 

@@ -89,17 +89,20 @@ CALL_RESULT static inline uint64_t cb_vcpu_create(uint32_t account, uint32_t dst
                  0, 0);
 }
 
-/*
- * budget and period in microseconds. The ceiling for the priority is that of the first thread's scheduling context,
- * which root and every task finds in the same place.
- */
-_Static_assert((uint32_t)CB_TASK_SEL_SCHED == (uint32_t)CB_ROOT_SEL_SCHED, "the ceiling of root and of tasks");
+/* budget and period in microseconds */
+CALL_RESULT static inline uint64_t cb_sched_create_under(uint32_t account, uint32_t dst, uint32_t ceiling,
+                                                         uint64_t priority, uint64_t budget, uint64_t period)
+{
+    return cb_do(CB_CALL_WORD(CB_CALL_sched_create, 0, account), CB_PAIR(dst, ceiling), priority, budget, period, 0);
+}
+
+/* Under what the domain has been given of that CPU, which root and every task finds in the same place. */
+_Static_assert((uint32_t)CB_TASK_SEL_SCHED(0) == (uint32_t)CB_ROOT_SEL_SCHED(0), "the time of root and of tasks");
 
 CALL_RESULT static inline uint64_t cb_sched_create(uint32_t account, uint32_t dst, uint32_t cpu, uint32_t priority,
                                                    uint64_t budget, uint64_t period)
 {
-    return cb_do(CB_CALL_WORD(CB_CALL_sched_create, 0, account), CB_PAIR(dst, cpu),
-                 CB_PAIR(priority, CB_TASK_SEL_SCHED), budget, period, 0);
+    return cb_sched_create_under(account, dst, CB_TASK_SEL_SCHED(cpu), priority, budget, period);
 }
 
 CALL_RESULT static inline uint64_t cb_portal_create(uint32_t account, uint32_t dst, uint32_t thread, uint64_t entry,

@@ -24,7 +24,6 @@
 _Static_assert(CB_CALL_reply == 2, "start.S knows the number");
 _Static_assert(CB_TASK_SEL_ACCOUNT == CB_ROOT_SEL_ACCOUNT, "root and the other tasks pay from the same selector");
 _Static_assert(CB_TASK_SEL_THREAD == CB_ROOT_SEL_THREAD, "and find their first thread there");
-_Static_assert(CB_TASK_SEL_SCHED == CB_ROOT_SEL_SCHED, "with its scheduling context");
 
 /* start.S */
 void thread_entry(void);
@@ -48,7 +47,7 @@ void thread_init(uint32_t cpu, uint64_t utcb)
 {
     fill(&main_thread, cpu, utcb);
     main_thread.sel = CB_TASK_SEL_THREAD;
-    main_thread.sched = CB_TASK_SEL_SCHED;
+    main_thread.sched = CB_TASK_SEL_SCHED(cpu);
     /* Without these two, the library still works as long as nobody sleeps or uses a stack canary. */
     (void)!cb_thread_set(CB_TASK_SEL_THREAD, CB_THREAD_FS_BASE, (uint64_t)&main_thread);
     main_thread.event = sel_alloc();

@@ -133,12 +133,32 @@ static uint64_t give_portals(const struct domain *domain)
     return status;
 }
 
+/* All the time of its priority on the CPUs that it may use. The console's threads elsewhere run on their callers'. */
+static uint64_t give_time(const struct domain *domain)
+{
+    const struct config *config = &domain->config;
+    uint64_t cpus = console_is(domain) ? 1ull << config->cpu : config->cpu_mask | 1ull << config->cpu;
+    uint64_t status = CB_OK;
+
+    for (uint32_t cpu = 0; cpu < CB_CPUS && status == CB_OK; cpu++) {
+        uint32_t sched = domain_sel(domain, DOMAIN_SEL_SCHED) + cpu;
+
+        if ((cpus >> cpu & 1) == 0)
+            continue;
+        status = cb_sched_create(domain_sel(domain, DOMAIN_SEL_ACCOUNT), sched, cpu, config->priority,
+                                 console_is(domain) ? CONSOLE_BUDGET_US : SLICE_US, SLICE_US);
+        if (status == CB_OK)
+            status = give(domain, sched, CB_TASK_SEL_SCHED(cpu), CONTROL_RIGHTS);
+    }
+    return status;
+}
+
 /* The first thread, and what it finds in its capability space. */
 static uint64_t populate(const struct domain *domain, uint64_t entry)
 {
     const struct config *config = &domain->config;
     uint32_t account = domain_sel(domain, DOMAIN_SEL_ACCOUNT), thread = domain_sel(domain, DOMAIN_SEL_THREAD);
-    uint32_t sched = domain_sel(domain, DOMAIN_SEL_SCHED), self = domain_sel(domain, DOMAIN_SEL_DOMAIN);
+    uint32_t self = domain_sel(domain, DOMAIN_SEL_DOMAIN);
     uint64_t status = give_portals(domain);
 
     if (status == CB_OK)
@@ -146,16 +166,13 @@ static uint64_t populate(const struct domain *domain, uint64_t entry)
     if (status == CB_OK)
         status = cb_thread_set(thread, CB_THREAD_EXCEPTION, domain_sel(domain, DOMAIN_SEL_PORTAL) + config->cpu);
     if (status == CB_OK)
-        status = cb_sched_create(account, sched, config->cpu, config->priority,
-                                 console_is(domain) ? CONSOLE_BUDGET_US : SLICE_US, SLICE_US);
+        status = give_time(domain);
     if (status == CB_OK)
         status = give(domain, self, CB_TASK_SEL_DOMAIN, DOMAIN_RIGHTS);
     if (status == CB_OK)
         status = give(domain, account, CB_TASK_SEL_ACCOUNT, ACCOUNT_RIGHTS);
     if (status == CB_OK)
         status = give(domain, thread, CB_TASK_SEL_THREAD, CONTROL_RIGHTS);
-    if (status == CB_OK)
-        status = give(domain, sched, CB_TASK_SEL_SCHED, CONTROL_RIGHTS);
     if (status == CB_OK)
         status = give_grants(domain);
     return status;
@@ -199,7 +216,8 @@ static bool build(struct domain *domain, const struct image *image, const struct
         if (status != CB_OK && console_is_ready()) /* if it has just been lost, the domain goes without it */
             return refused(error, "console", "cannot be connected", status);
     }
-    status = cb_sched_bind(domain_sel(domain, DOMAIN_SEL_SCHED), domain_sel(domain, DOMAIN_SEL_THREAD));
+    status = cb_sched_bind(domain_sel(domain, DOMAIN_SEL_SCHED) + domain->config.cpu,
+                           domain_sel(domain, DOMAIN_SEL_THREAD));
     return status == CB_OK || refused(error, "node", "cannot be started", status);
 }
 

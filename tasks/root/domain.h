@@ -28,12 +28,12 @@ enum domain_sel {
     DOMAIN_SEL_ACCOUNT,
     DOMAIN_SEL_DOMAIN,
     DOMAIN_SEL_THREAD,
-    DOMAIN_SEL_SCHED,
     DOMAIN_SEL_FRAME,          /* image, stack, task info, FDT, console ring */
     DOMAIN_SEL_CONSOLE_EVENT,
     DOMAIN_SEL_CONSOLE_SIGNAL, /* from the console service */
     DOMAIN_SEL_PORTAL,         /* one for each CPU */
-    DOMAIN_SEL_COUNT = DOMAIN_SEL_PORTAL + CB_CPUS,
+    DOMAIN_SEL_SCHED = DOMAIN_SEL_PORTAL + CB_CPUS, /* likewise */
+    DOMAIN_SEL_COUNT = DOMAIN_SEL_SCHED + CB_CPUS,
 };
 
 struct pool;

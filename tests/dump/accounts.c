@@ -114,8 +114,9 @@ static void claim_backend(const struct vcpu *v)
 }
 
 /* The size of the object's block, other pages claimed. */
-static u64 claim_parts(const struct object *obj)
+static u64 claim_parts(const struct thing *t)
 {
+    const struct object *obj = t->obj;
     const struct ctx *c = (const struct ctx *)(const void *)obj;
     const struct vcpu *v = (const struct vcpu *)(const void *)obj;
 
@@ -132,7 +133,7 @@ static u64 claim_parts(const struct object *obj)
         claim(obj->account, c->utcb, PAGE_DATA);
         return sizeof(struct thread);
     case CB_TYPE_ACCOUNT: return sizeof(struct account);
-    case CB_TYPE_SCHED: return sizeof(struct sched);
+    case CB_TYPE_SCHED: return sizeof(struct sched) + (sched_own(t) ? sizeof(struct budget) : 0);
     case CB_TYPE_PORTAL: return sizeof(struct portal);
     default: return sizeof(struct event);
     }
@@ -258,7 +259,7 @@ void check_accounts(void)
         abort();
     for (u32 i = 0; i < thing_count; i++) {
         struct thing *t = &things[i], *parent;
-        u64 size = claim_parts(t->obj);
+        u64 size = claim_parts(t);
 
         if (t->obj->account)
             claim_block(t, size);

@@ -13,6 +13,13 @@ static const struct sched *sched_view(const struct thing *t)
     return (const struct sched *)(const void *)t->obj;
 }
 
+const struct budget *sched_own(const struct thing *t)
+{
+    const struct sched *s = sched_view(t);
+
+    return (u64)s->budget == t->kernel + offsetof(struct sched, own) ? s->own : NULL;
+}
+
 static const struct ctx *ctx_view(const struct thing *t)
 {
     return (const struct ctx *)(const void *)t->obj;
@@ -66,10 +73,9 @@ static void timer_owner(const struct timer *kernel, const struct timer *t, u32 c
     struct thing *owner;
 
     if (t->kind == TIMER_REFILL) {
-        owner = thing_expect(KCONTAINER(kernel, struct sched, timer), CB_TYPE_SCHED, AREA, "whose budget is refilled");
-        if (owner && (sched_view(owner)->state != SCHED_THROTTLED || sched_view(owner)->cpu != cpu_id))
-            bad(AREA, "CPU %u: scheduling context %lx, in state %u, waits for a refill", cpu_id, owner->kernel,
-                sched_view(owner)->state);
+        owner = thing_expect(KCONTAINER(kernel, struct sched, own[0].timer), CB_TYPE_SCHED, AREA, "whose budget is refilled");
+        if (owner && (!sched_own(owner) || sched_view(owner)->cpu != cpu_id))
+            bad(AREA, "CPU %u: scheduling context %lx has no budget to be refilled here", cpu_id, owner->kernel);
     } else {
         owner = ctx_expect(KCONTAINER(kernel, struct ctx, timer), cpu_id, "whose timer it is");
         if (owner && t->kind == TIMER_WAIT && ctx_view(owner)->state != CTX_WAITING)
@@ -188,19 +194,45 @@ static void check_ports(const struct cpu *c)
     seen("vCPUs that use ports", 1);
 }
 
+/* What a budget holds back, and what of it is out; what is left, and what comes back, are all of it. */
+static void check_budget(const struct thing *t)
+{
+    const struct budget *b = sched_own(t);
+    const struct list *n;
+    struct list_walk w;
+    u64 sum = b->left;
+    u32 throttled = 0;
+
+    for (n = list_begin(&w, KMEMBER(t->kernel, struct sched, own[0].throttled), AREA); n; n = list_next(&w), throttled++) {
+        struct thing *s = thing_expect(KCONTAINER(n, struct sched, node), CB_TYPE_SCHED, AREA, "what is throttled");
+
+        if (s && (u64)sched_view(s)->budget != (u64)sched_view(t)->budget)
+            bad(AREA, "scheduling context %lx waits for a budget that is not its own", s->kernel);
+        if (s)
+            s->in_throttled++;
+    }
+    for (u32 i = 0; i < b->count; i++)
+        sum += b->pieces[(b->first + i) % BUDGET_PIECES].amount;
+    if (b->count > BUDGET_PIECES || sum != b->amount || b->members > BUDGET_MEMBERS || throttled > b->members)
+        bad(AREA, "the budget of %lx is %lu, not %lu, with %u throttled of %u", t->kernel, sum, b->amount, throttled, b->members);
+    if (b->timer.queued != (throttled != 0) || t->in_timers != (throttled != 0))
+        bad(AREA, "the budget of %lx has %u throttled, and %u timers", t->kernel, throttled, t->in_timers);
+    seen("budgets", 1);
+}
+
 /* Each is just where its state says. */
 static void check_sched(const struct thing *t)
 {
     const struct sched *s = sched_view(t);
-    u32 queue = s->state == SCHED_QUEUED || s->state == SCHED_RUNNING, timer = s->state == SCHED_THROTTLED,
+    u32 queue = s->state == SCHED_QUEUED || s->state == SCHED_RUNNING, throttled = s->state == SCHED_THROTTLED,
         helpers = s->state == SCHED_PARKED;
 
     seen("scheduling contexts", 1);
-    seen("throttled scheduling contexts", timer);
+    seen("throttled scheduling contexts", throttled);
     seen("parked scheduling contexts", helpers);
-    if (t->in_queue != queue || t->in_timers != timer || t->in_helpers != helpers || s->timer.queued != timer)
-        bad(AREA, "scheduling context %lx, in state %u, is in %u run queues, %u timers, parked %u times", t->kernel, s->state,
-            t->in_queue, t->in_timers, t->in_helpers);
+    if (t->in_queue != queue || t->in_throttled != throttled || t->in_helpers != helpers)
+        bad(AREA, "scheduling context %lx, in state %u, is in %u run queues, throttled %u times, parked %u times", t->kernel,
+            s->state, t->in_queue, t->in_throttled, t->in_helpers);
     if (s->state != SCHED_UNBOUND && !s->bound)
         bad(AREA, "scheduling context %lx, in state %u, is nobody's", t->kernel, s->state);
     if (s->bound) {
@@ -231,6 +263,10 @@ void check_cpus(void)
         if (!dump_window(id) || *dump_window(id))
             bad(AREA, "CPU %u has its window open", id);
         seen("CPUs", 1);
+    }
+    for (u32 i = 0; i < thing_count; i++) {
+        if (things[i].obj->type == CB_TYPE_SCHED && sched_own(&things[i]))
+            check_budget(&things[i]);
     }
     for (u32 i = 0; i < thing_count; i++) {
         u8 type = things[i].obj->type;

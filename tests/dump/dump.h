@@ -84,7 +84,8 @@ struct thing {
     u64 kernel;
     struct object *obj;
     bool alive;           /* its first capability is in the tree */
-    u32 in_domain, in_portals, in_waiters, in_remote, in_remote_portal, in_helpers, in_queue, in_timers, in_grace, in_events;
+    u32 in_domain, in_portals, in_waiters, in_remote, in_remote_portal, in_helpers, in_throttled, in_queue, in_timers;
+    u32 in_grace, in_events;
     u64 claimed;          /* account: pages */
     u64 quotas;           /* account: of its children */
 };
@@ -117,6 +118,9 @@ void check_objects(void);
 void check_contexts(void);
 void check_cpus(void);
 void check_timers(u32 cpu_id);
+
+/* The scheduling context's own budget; NULL: it has none. */
+const struct budget *sched_own(const struct thing *t);
 
 /* remote.c: calls between CPUs, as the caller, the handler and the portal know of them. The caller's last. */
 void check_remote_server(const struct thing *t);

@@ -183,7 +183,7 @@ static void bind(struct sched *s, struct ctx *c, u32 priority)
     memset(s, 0, sizeof(*s));
     s->priority = (u8)priority;
     s->bit = 1ull << priority % 64;
-    s->budget = s->period = s->left = 1000000;
+    s->slice = s->left = 1000000;
     s->bound = c;
     list_init(&s->node);
     c->sched = s;

@@ -163,6 +163,12 @@ bool sched_kill(struct sched *s)
     return true;
 }
 
+bool sched_free(struct sched *s)
+{
+    account_object_free(&s->obj);
+    return true;
+}
+
 bool portal_kill(struct portal *p)
 {
     (void)p;

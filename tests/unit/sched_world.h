@@ -14,9 +14,18 @@
 #define SPENT 2u  /* or that pass when somebody reads the clock */
 #define SLACK 40u /* what all that can come to between two looks */
 
+#define USES 1024u
+
+struct use {
+    u64 from, to;
+};
+
 struct actor {
     struct thread thread;
     struct sched sched;
+    struct budget budget; /* if it is limited, and does not share another's */
+    struct use uses[USES];
+    u64 used, spent;     /* of its budget, whoever did: how often, and how much */
     u64 work;            /* ticks to run before it blocks; UINT64_MAX: it never does */
     u64 wake_at;         /* blocked: until then */
     u64 ran;             /* in all */
@@ -33,6 +42,9 @@ void world_init(void);
 
 /* Another thread, ready: budget and period in ticks. */
 struct actor *world_add(u8 priority, u64 budget, u64 period);
+
+/* The same, with a budget that it shares. */
+struct actor *world_share(struct actor *with, u8 priority, u64 slice);
 
 /* Lets `ticks` pass. */
 void world_run(u64 ticks);

@@ -95,101 +95,145 @@ Test(sched, an_empty_queue)
 
 /* ---- Budgets ---- */
 
-Test(budget, first_use_gives_one)
+static struct budget fresh(u64 amount, u64 period)
 {
-    struct sched s = { .budget = 20, .period = 100, .limited = true };
-
-    cr_assert(budget_refill(&s, 1000, false));
-    cr_assert_eq(s.left, 20);
-    cr_assert_eq(s.refill_at, 1100);
+    return (struct budget){ .amount = amount, .left = amount, .period = period, .late_max = 1000 * period };
 }
 
-Test(budget, exhausted_until_the_period_is_over)
+Test(budget, comes_back_a_period_after_its_use_began)
 {
-    struct sched s = { .budget = 20, .period = 100, .limited = true };
+    struct budget b = fresh(20, 100);
 
-    cr_assert(budget_refill(&s, 1000, false));
-    budget_use(&s, 20);
-    cr_assert_not(budget_refill(&s, 1020, true));
-    cr_assert_not(budget_refill(&s, 1099, false));
-    cr_assert(budget_refill(&s, 1100, false));
-    cr_assert_eq(s.left, 20);
-    cr_assert_eq(s.consumed, 20);
+    budget_use(&b, 1000, 1020);
+    cr_assert_eq(b.left, 0);
+    cr_assert_eq(budget_next(&b), 1100);
+    budget_refill(&b, 1099);
+    cr_assert_eq(b.left, 0);
+    budget_refill(&b, 1100);
+    cr_assert_eq(b.left, 20);
 }
 
-Test(budget, preemption_and_sleep_within_a_period_give_nothing)
+/* Half of it early, the rest late in the period: then not all of it at once in the next one. */
+Test(budget, is_not_given_twice_back_to_back)
 {
-    struct sched s = { .budget = 20, .period = 100, .limited = true };
+    struct budget b = fresh(20, 100);
 
-    cr_assert(budget_refill(&s, 1000, false));
-    budget_use(&s, 15);
-    cr_assert(budget_refill(&s, 1015, true));
-    cr_assert_eq(s.left, 5);
-    cr_assert(budget_refill(&s, 1050, false));
-    cr_assert_eq(s.left, 5);
-    cr_assert(budget_refill(&s, 1150, true)); /* merely preempted: it keeps what it has */
-    cr_assert_eq(s.left, 5);
+    budget_use(&b, 1000, 1001);
+    budget_use(&b, 1081, 1100);
+    budget_refill(&b, 1100);
+    cr_assert_eq(b.left, 1);
+    budget_refill(&b, 1180);
+    cr_assert_eq(b.left, 1);
+    budget_refill(&b, 1181);
+    cr_assert_eq(b.left, 20);
 }
 
-Test(budget, a_late_end_is_taken_off_the_next)
+Test(budget, one_use_is_one_piece_however_often_it_is_counted)
 {
-    struct sched s = { .budget = 20, .period = 100, .limited = true };
+    struct budget b = fresh(90, 100);
 
-    cr_assert(budget_refill(&s, 1000, false));
-    budget_use(&s, 50); /* 30 too many */
-    cr_assert_not(budget_refill(&s, 1100, false));
-    cr_assert_eq(s.refill_at, 1200);
-    cr_assert(budget_refill(&s, 1200, false));
-    cr_assert_eq(s.left, 10);
+    for (u64 now = 1000; now < 1090; now += 3)
+        budget_use(&b, now, now + 3);
+    budget_refill(&b, 1100);
+    cr_assert_eq(b.left, 90);
 }
 
-Test(budget, debt_has_an_end)
+/* Begins with no time at all: what follows comes back no sooner for that. */
+Test(budget, an_empty_use_begins_nothing)
 {
-    struct sched s = { .budget = 20, .period = 100, .limited = true };
-    u64 now = 1000;
-    unsigned periods = 0;
+    struct budget b = fresh(50, 800);
 
-    cr_assert(budget_refill(&s, now, false));
-    budget_use(&s, UINT64_MAX / 2);
-    while (!budget_refill(&s, now, false)) {
-        now = s.refill_at;
-        periods++;
-    }
-    cr_assert_leq(periods, 17);
+    budget_use(&b, 1000, 1010);
+    budget_use(&b, 1050, 1050);
+    budget_use(&b, 1050, 1090);
+    budget_refill(&b, 1849);
+    cr_assert_eq(b.left, 0);
+    budget_refill(&b, 1850);
+    cr_assert_eq(b.left, 50);
 }
 
-Test(budget, a_time_slice_never_throttles)
+Test(budget, a_late_end_is_owed)
 {
-    struct sched s = { .budget = 100, .period = 100 };
-    u64 now = 1000;
+    struct budget b = fresh(20, 100);
 
-    cr_assert(budget_refill(&s, now, false));
-    for (unsigned n = 0; n < 1000; n++) {
-        u64 used = random_below(250); /* its end comes late, or it is preempted before */
-
-        budget_use(&s, used);
-        now += used + (random_below(2) ? random_below(50) : 0);
-        cr_assert(budget_refill(&s, now, s.left != 0));
-    }
-    cr_assert_eq(s.debt, 0);
+    budget_use(&b, 1000, 1070); /* 50 too many: two and a half periods' */
+    budget_refill(&b, 1100);
+    cr_assert_eq(b.left, 0);
+    budget_refill(&b, 1200);
+    cr_assert_eq(b.left, 0);
+    budget_refill(&b, 1300);
+    cr_assert_eq(b.left, 10);
+    cr_assert_eq(b.debt, 0);
 }
 
-/* Runs when it may, for random times, ended by an interrupt that comes up to 10 ticks late. */
-Test(budget, in_the_long_run)
+/* However often it happens, no debt is forgiven; but what is later than any call can make it does not count. */
+Test(budget, debts_add_up)
 {
-    struct sched s = { .budget = 200, .period = 1000, .limited = true };
-    u64 now = 5000, begin = now;
+    struct budget b = fresh(20, 100);
 
-    while (now < begin + 1000000) {
+    b.late_max = 30;
+    for (unsigned n = 0; n < 1000; n++)
+        budget_use(&b, 1000 + n * 50, 1000 + n * 50 + 50);
+    cr_assert_eq(b.debt, 30 + 999 * 30);
+    b = fresh(20, 100);
+    b.late_max = 30;
+    budget_use(&b, 1000, UINT64_MAX / 2);
+    cr_assert_eq(b.debt, 30);
+}
+
+#define USES 4096u
+
+struct use {
+    u64 from, to;
+};
+
+/* How much of the last `count` uses lies in the period before `now`. */
+static u64 used_in(const struct use *uses, unsigned count, u64 period, u64 now)
+{
+    u64 sum = 0, begin = now - period;
+
+    for (unsigned i = count; i-- > 0 && uses[i].to > begin;)
+        sum += uses[i].to - MAX(uses[i].from, begin);
+    return sum;
+}
+
+/* Runs when it may, for random times, ended by an interrupt that comes up to `late` ticks late. */
+static void random_uses(u64 amount, u64 period, u64 late, bool greedy)
+{
+    static struct use uses[USES];
+    struct budget b = fresh(amount, period);
+    u64 now = 100000, begin = now, used = 0;
+
+    for (unsigned n = 0; n < USES; n++) {
         u64 run;
 
-        if (!budget_refill(&s, now, false)) {
-            now = s.refill_at + random_below(5);
-            continue;
+        budget_refill(&b, now);
+        while (b.left == 0) {
+            now = MAX(now, budget_next(&b)) + random_below(late + 1);
+            budget_refill(&b, now);
         }
-        run = random_below(3) ? s.left + random_below(10) : random_below(s.left + 1);
-        budget_use(&s, run);
-        now += run + (random_below(4) ? 0 : random_below(300));
+        run = greedy || random_below(3) == 0 ? b.left + random_below(late + 1) : 1 + random_below(b.left);
+        budget_use(&b, now, now + run);
+        uses[n] = (struct use){ now, now + run };
+        now += run;
+        used += run;
+        cr_assert_leq(used_in(uses, n + 1, period, now), amount + late * (BUDGET_PIECES + 2));
+        if (!greedy && random_below(3))
+            now += random_below(random_below(20) ? period / 4 : 2 * period);
     }
-    cr_assert_leq(s.consumed, (now - begin) / 1000 * 200 + 400);
+    cr_assert_leq(used, ((now - begin) / period + 1) * amount + late, "in the long run");
+    if (greedy)
+        cr_assert_geq(used, (now - begin) / (period + period / BUDGET_PIECES + late) * amount * 9 / 10, "all that it may");
+}
+
+Test(budget, no_period_sees_more)
+{
+    for (unsigned round = 0; round < 50; round++) {
+        u64 period = 100 + random_below(10000), amount = 5 + random_below(period - 10);
+
+        random_uses(amount, period, 0, false);
+        random_uses(amount, period, 0, true);
+        random_uses(amount, period, 1 + amount / 10, false);
+        random_uses(amount, period, 1 + amount / 10, true);
+    }
 }

@@ -51,11 +51,50 @@ Test(sched_run, a_rival_comes_late)
     cr_assert_geq(late->ran, MS - 50);
 }
 
+/* Alone and of the highest priority, it gets what it may, and no more. */
+Test(sched_run, a_limited_one_gets_its_budget)
+{
+    struct actor *limited, *other;
+
+    world_init();
+    limited = world_add(11, 2 * MS, 10 * MS);
+    other = world_add(10, 10 * MS, 10 * MS);
+    world_run(1000 * MS);
+    cr_assert_geq(limited->ran, 190 * MS, "%lu", (unsigned long)limited->ran);
+    cr_assert_leq(limited->ran, 204 * MS, "%lu", (unsigned long)limited->ran);
+    cr_assert_geq(other->ran, 790 * MS);
+}
+
+/* Those that share a budget get no more than one of them; and each of an equal priority gets some of it. */
+Test(sched_run, many_share_a_budget)
+{
+    struct actor *first, *other, *shares[10];
+    u64 sum;
+
+    world_init();
+    first = world_add(11, 2 * MS, 10 * MS);
+    other = world_add(10, 10 * MS, 10 * MS);
+    for (unsigned i = 0; i < 10; i++)
+        shares[i] = world_share(first, (u8)(i < 5 ? 11 : 10), 10 * MS);
+    world_run(2000 * MS);
+    sum = first->ran;
+    for (unsigned i = 0; i < 10; i++) {
+        sum += shares[i]->ran;
+        if (i < 5)
+            cr_assert_geq(shares[i]->ran, 40 * MS, "%u: %lu", i, (unsigned long)shares[i]->ran);
+    }
+    cr_assert_leq(sum, 408 * MS, "%lu", (unsigned long)sum);
+    cr_assert_geq(other->ran, 1590 * MS);
+}
+
 static void random_actors(unsigned count, unsigned priorities)
 {
     world_init();
     for (unsigned i = 0; i < count; i++) {
-        struct actor *a = world_add((u8)(1 + random_below(priorities)), MS, MS);
+        bool shares = i && actors[i - 1].sched.budget && random_below(2);
+        u64 period = MS + random_below(5 * MS), budget = random_below(3) ? period : 50 + random_below(period / 2);
+        u8 priority = (u8)(1 + random_below(priorities));
+        struct actor *a = shares ? world_share(&actors[i - 1], priority, MS) : world_add(priority, budget, period);
 
         if (random_below(3)) {
             a->work_max = 1 + random_below(2 * MS);

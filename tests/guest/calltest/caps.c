@@ -69,7 +69,7 @@ void test_identify(void)
     CHECK_EQUAL(identity.type, CB_TYPE_DOMAIN);
     CHECK_OK(cb_identify(CB_TASK_SEL_THREAD, &identity));
     CHECK(identity.type == CB_TYPE_THREAD && identity.x == CPU_MAIN);
-    CHECK_OK(cb_identify(CB_TASK_SEL_SCHED, &identity));
+    CHECK_OK(cb_identify(CB_TASK_SEL_SCHED(CPU_MAIN), &identity));
     CHECK(identity.type == CB_TYPE_SCHED && identity.x == CPU_MAIN);
     CHECK_OK(cb_identify(CB_TASK_SEL_RAM, &identity));
     CHECK(identity.type == CB_TYPE_RAM && identity.x == task_info()->ram_size / CB_PAGE_SIZE);
@@ -158,7 +158,7 @@ void test_counters(void)
     CHECK(counters[0] == 2 && counters[1] == 0 && counters[4] == 0);
     CHECK_OK(cb_counters(event, UINT64_MAX, counters));
     CHECK(counters[0] == 0 && counters[1] == 0);
-    CHECK_OK(cb_counters(CB_TASK_SEL_SCHED, 0, counters));
+    CHECK_OK(cb_counters(CB_TASK_SEL_SCHED(CPU_MAIN), 0, counters));
     CHECK(counters[0] > 0);
     CHECK_OK(cb_account_create(CB_TASK_SEL_ACCOUNT, dst, 32));
     CHECK_OK(cb_counters(dst, 0, counters));

@@ -212,7 +212,12 @@ void test_sched_create(void)
     CHECK_STATUS(cb_sched_create(weak, sched, cpu, 1, MS, MS), STATUS(BAD_RIGHT, 0));
     CHECK_STATUS(cb_sched_create(event, sched, cpu, 1, MS, MS), STATUS(BAD_CAP, 0));
     CHECK_STATUS(cb_sched_create(ACCOUNT, event, cpu, 1, MS, MS), STATUS(OCCUPIED, 1));
-    CHECK_STATUS(cb_sched_create(ACCOUNT, sched, WRONG_CPU, 1, MS, MS), STATUS(BAD_CPU, 1));
+    uint32_t weak_sched = test_derive(CB_TASK_SEL_SCHED(cpu), CB_RIGHT_READ, 0);
+
+    CHECK(weak_sched);
+    CHECK_STATUS(cb_sched_create_under(ACCOUNT, sched, event, 1, MS, MS), STATUS(BAD_CAP, 1));
+    CHECK_STATUS(cb_sched_create_under(ACCOUNT, sched, weak_sched, 1, MS, MS), STATUS(BAD_RIGHT, 1));
+    CHECK_STATUS(cb_sched_create_under(ACCOUNT, sched, CB_TASK_SEL_SCHED(cpu), 1ull << 32 | 1, MS, MS), STATUS(BAD_PARAM, 2));
     CHECK_STATUS(cb_sched_create(ACCOUNT, sched, cpu, 0, MS, MS), STATUS(BAD_PARAM, 2));
     CHECK_STATUS(cb_sched_create(ACCOUNT, sched, cpu, CB_PRIORITIES, MS, MS), STATUS(BAD_PARAM, 2));
     CHECK_STATUS(cb_sched_create(ACCOUNT, sched, cpu, (uint32_t)task_info()->priority + 1, MS, MS), STATUS(BAD_PARAM, 2));
@@ -239,7 +244,7 @@ void test_sched_bind(void)
     CHECK_STATUS(cb_sched_bind(sched, event), STATUS(BAD_CAP, 1));
     CHECK_STATUS(cb_sched_bind(sched, weak_thread), STATUS(BAD_RIGHT, 1));
     CHECK_STATUS(cb_sched_bind(sched, CB_TASK_SEL_THREAD), STATUS(BUSY, 1));
-    CHECK_STATUS(cb_sched_bind(CB_TASK_SEL_SCHED, CB_TASK_SEL_THREAD), STATUS(BUSY, 0));
+    CHECK_STATUS(cb_sched_bind(CB_TASK_SEL_SCHED(CPU_MAIN), CB_TASK_SEL_THREAD), STATUS(BUSY, 0));
     CHECK_OK(cb_sched_bind(sched, handler->sel));
     CHECK_STATUS(cb_sched_bind(sched, handler->sel), STATUS(BUSY, 0));
     if (!test_has_two_cpus())

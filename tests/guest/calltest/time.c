@@ -139,6 +139,139 @@ void test_budget(void)
     CHECK(consumed < took / 5);
 }
 
+/* ---- Time as a capability: who has 2 ms in 20 ms of a CPU gets no more ---- */
+
+static uint32_t limited; /* that */
+
+/* The thread goes on with time that is made under `limited`. */
+static uint64_t share(const struct thread *thread)
+{
+    uint64_t status = cb_destroy(thread->sched);
+
+    if (status == CB_OK)
+        status = cb_sched_create_under(CB_TASK_SEL_ACCOUNT, thread->sched, limited, PRIORITY_MID, 10 * MS, 10 * MS);
+    return status == CB_OK ? cb_sched_bind(thread->sched, thread->sel) : status;
+}
+
+static bool limited_make(void)
+{
+    stop = turns[0] = turns[1] = 0;
+    limited = scratch();
+    return test_status(__FILE__, __LINE__, "making time",
+                       cb_sched_create(CB_TASK_SEL_ACCOUNT, limited, CPU_MAIN, PRIORITY_MID, 2 * MS, 20 * MS), CB_OK);
+}
+
+/* What is made under it is of its CPU, of no higher priority, and has no limit of its own; and there is an end to it. */
+void test_time_made_under_it(void)
+{
+    const uint32_t count = 32;
+    uint32_t first = scratch_range(count), far;
+
+    CHECK(limited_make());
+    CHECK_STATUS(cb_sched_create_under(CB_TASK_SEL_ACCOUNT, first, limited, PRIORITY_MID + 1, MS, MS), STATUS(BAD_PARAM, 2));
+    CHECK_STATUS(cb_sched_create_under(CB_TASK_SEL_ACCOUNT, first, limited, PRIORITY_MID, MS, 2 * MS), STATUS(BAD_PARAM, 3));
+    for (uint32_t i = 1; i < count; i++) /* each under the one before: no matter */
+        CHECK_OK(cb_sched_create_under(CB_TASK_SEL_ACCOUNT, first + i, i == 1 ? limited : first + i - 1, PRIORITY_MID, MS, MS));
+    CHECK_STATUS(cb_sched_create_under(CB_TASK_SEL_ACCOUNT, first, first + 1, PRIORITY_MID, MS, MS), STATUS(BUSY, 1));
+    if (test_has_two_cpus()) {
+        struct thread *thread = test_handler(test_other_cpu(), NULL, NULL);
+
+        far = scratch();
+        CHECK(thread);
+        CHECK_STATUS(cb_sched_bind(first + 1, thread->sel), STATUS(BAD_CPU, 1));
+        CHECK_STATUS(cb_sched_create(CB_TASK_SEL_ACCOUNT, far, 63, PRIORITY_MID, MS, MS), STATUS(BAD_CAP, 1));
+    }
+    /* Taken back, with all that was made of it. */
+    CHECK_OK(cb_destroy(first + 1));
+    CHECK_EQUAL(test_type(first + 2), CB_TYPE_NULL);
+    CHECK_EQUAL(test_type(first + count - 1), CB_TYPE_NULL);
+    CHECK_EQUAL(test_type(limited), CB_TYPE_SCHED);
+    CHECK_OK(cb_sched_create_under(CB_TASK_SEL_ACCOUNT, first, limited, PRIORITY_MID, MS, MS));
+    CHECK_OK(cb_destroy(limited));
+    CHECK_EQUAL(test_type(first), CB_TYPE_NULL);
+}
+
+#define SHARERS 3u
+
+/*
+ * How much of the time threads on time under `limited` get, in percent, at least once: the emulator may stand still
+ * while one of them runs. `again`: each gets new time every few ms. With nobody else to run on that CPU.
+ */
+static uint64_t shares_take(struct thread *const threads[], bool again)
+{
+    uint64_t sum = 0, least = 100, deadline = clock_in(PATIENCE);
+
+    do {
+        uint64_t start = clock_tsc(), before = sum, held = 0;
+
+        for (uint32_t round = 0; round < 40; round++) {
+            thread_sleep_us(10 * MS);
+            held = 0;
+            for (uint32_t i = 0; i < SHARERS; i++) {
+                held += consumed_by(threads[i]);
+                if (again && share(threads[i]) != CB_OK)
+                    return 100;
+            }
+            if (again)
+                sum += held;
+        }
+        if (!again)
+            sum = held;
+        uint64_t percent = (sum - before) * 100 / (clock_tsc() - start);
+
+        least = percent < least ? percent : least;
+    } while (least >= 15 && clock_tsc() < deadline);
+    return sum ? least : 0;
+}
+
+static void take_all(bool again)
+{
+    struct thread *threads[SHARERS];
+
+    CHECK(limited_make());
+    for (uint32_t i = 0; i < SHARERS; i++) {
+        threads[i] = test_thread(CPU_MAIN, PRIORITY_MID, spin, (void *)(uint64_t)&turns[0]);
+        CHECK(threads[i]);
+        CHECK_OK(share(threads[i]));
+    }
+    uint64_t percent = shares_take(threads, again);
+
+    stop = 1;
+    CHECK(percent > 0 && percent < 15);
+}
+
+void test_time_shared(void)
+{
+    take_all(false);
+}
+
+void test_time_made_again(void)
+{
+    take_all(true);
+}
+
+/* Another domain, to which it is handed, gets no more either, and loses it when it is taken back. */
+void test_time_handed_on(void)
+{
+    struct child child;
+    uint32_t given = scratch();
+
+    CHECK(limited_make());
+    CHECK_OK(cb_sched_create_under(CB_TASK_SEL_ACCOUNT, given, limited, PRIORITY_MID, MS, MS));
+    CHECK(child_make(&child, 0, CHILD_PAGES));
+    CHECK_OK(cb_derive(given, CHILD_SEL_TEST, child.domain, CB_RIGHT_CONTROL, 0, 0));
+    CHECK_OK(cb_derive(child.account, CHILD_SEL_TEST + 1, child.domain, CB_RIGHT_PAY, 0, 0));
+    struct cb_args args = {CB_PAIR(CHILD_SEL_TEST + 2, CHILD_SEL_TEST), PRIORITY_MID, MS, 2 * MS, 0};
+    const uint64_t create = CB_CALL_WORD(CB_CALL_sched_create, 0, CHILD_SEL_TEST + 1);
+
+    CHECK_STATUS(child_call(&child, create, args), STATUS(BAD_PARAM, 3));
+    args.a4 = MS;
+    CHECK_OK(child_call(&child, create, args));
+    CHECK_OK(cb_destroy(given));
+    args.a1 = CHILD_SEL_TEST;
+    CHECK_STATUS(child_call(&child, CB_CALL_WORD(CB_CALL_sched_bind, 0, CHILD_SEL_TEST + 2), args), STATUS(BAD_CAP, 0));
+}
+
 /* ---- Calls and budgets ---- */
 
 static volatile uint32_t entered, returned;

@@ -81,9 +81,11 @@ static bool home_fill(uint32_t h)
     bool suicidal = draw() % 2;
 
     if (!home_map(d) || DO(derive, home->account, sel_named(SEL_PAYER), d, CB_RIGHT_PAY | CB_RIGHT_READ, 0, 0) != CB_OK ||
-        DO(derive, CB_TASK_SEL_SCHED, CB_TASK_SEL_SCHED, d, CB_RIGHT_CONTROL, 0, 0) != CB_OK ||
         DO(ram_split, home->ram, sel_named(SEL_RAM), d, HOME_RAM / 2, 1) != CB_OK)
         return false;
+    for (uint32_t cpu = 0; cpu < world->cpus; cpu++)
+        if (DO(derive, CB_TASK_SEL_SCHED(cpu), CB_TASK_SEL_SCHED(cpu), d, CB_RIGHT_CONTROL, 0, 0) != CB_OK)
+            return false;
     for (uint32_t still = sel_named(SEL_STILL); still < sel_named(SEL_ECHO); still++)
         DO(derive, still, still, d, CB_RIGHT_CALL, 0, 0);
     /* Into its own pool and the task's, to be passed on; with the right to destroy it, sometimes. */
