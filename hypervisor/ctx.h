@@ -56,11 +56,12 @@ enum ctx_state {
 #define CTX_OP_WORKING 0x200u /* not an operation: some are being carried out */
 
 /*
- * How many handlers may call one another. Behind a wait for a busy handler another chain of that length may begin;
- * one that is longer still is not followed: the call that it begins with is broken off.
+ * What a context that is no handler has `left`: so many calls may be nested. Exceptions may be raised below that, and
+ * behind a wait for a busy handler another chain may begin; one that is longer than CTX_WALK_MAX is not followed: the
+ * call that it begins with is broken off.
  */
-#define CTX_CHAIN_MAX 32u
-#define CTX_WALK_MAX (2 * CTX_CHAIN_MAX)
+#define CTX_CHAIN_MAX CB_LEVELS
+#define CTX_WALK_MAX (4 * CTX_CHAIN_MAX)
 
 /* ctx->flags: a reply to such a context is no matter of registers alone. */
 #define CTX_FLAG_VCPU 0x1u /* constant */
@@ -78,7 +79,7 @@ struct ctx {
         struct {
             u8 state;           /* enum ctx_state */
             u8 flags;           /* CTX_FLAG_* */
-            u16 left;           /* how many calls may be nested below it; 0 in an idle handler */
+            u16 left;           /* it may call through portals of lower levels; 0 in an idle handler */
         };
         u32 standing;           /* all three */
     };

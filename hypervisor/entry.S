@@ -125,10 +125,10 @@ entry_syscall:
     cmpq %rbp, CTX_CPU(%rbx)
     jne entry_syscall_scrub
     movq cpu + CPU_CURRENT, %r12
-    movl CTX_STATE(%r12), %r13d
-    subl $CTX_LEFT_ONE, %r13d
-    jb entry_syscall_scrub
-    /* All is checked; rax: portal, rbx: handler, r12: caller, r13: the handler's state (READY, as the caller's was). */
+    movl PORTAL_STANDING(%rax), %r13d
+    cmpl %r13d, CTX_STATE(%r12)
+    jbe entry_syscall_scrub
+    /* All is checked; rax: portal, rbx: handler, r12: caller, r13: the handler's state (READY, with the portal's level). */
     movq CTX_HOME(%rbx), %rbp
     switch_tables
     movl %r13d, CTX_STATE(%rbx)

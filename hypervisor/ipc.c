@@ -72,14 +72,15 @@ void ipc_enter(struct ctx *h, const struct portal *p, u64 w0, u64 w1, u64 w2, u6
     thread_of(h)->handled++;
 }
 
-/* Makes `h` handle what `c` sends. */
-static void handler_enter(struct ctx *c, struct ctx *h, const struct portal *p, u64 w0, u64 w1, u64 w2, u64 w3, u64 info)
+/* Makes `h` handle what `c` sends, with so much `left`. */
+static void handler_enter(struct ctx *c, struct ctx *h, const struct portal *p, u32 left, u64 w0, u64 w1, u64 w2, u64 w3,
+                          u64 info)
 {
     ipc_enter(h, p, w0, w1, w2, w3, info);
     h->caller = c;
     h->portal = p;
     h->state = CTX_READY;
-    h->left = (u16)(c->left - 1);
+    h->left = (u16)left;
     c->callee = h;
     c->state = CTX_CALLING;
     cpu.current = h;
@@ -128,7 +129,7 @@ status_t ipc_call(struct regs *r)
     if (!t || t->ctx.state == CTX_STOPPED)
         return FAULT(ABORTED, 0);
     h = &t->ctx;
-    if (!c->left)
+    if (p->level >= c->left)
         return FAULT(BUSY, 0);
     if (h->state != CTX_IDLE) {
         if (chain_refuses(c, h))
@@ -140,7 +141,7 @@ status_t ipc_call(struct regs *r)
         thread_of(c)->calls++;
     if (info)
         ipc_transfer(c, h, info);
-    handler_enter(c, h, p, r->rsi, r->rdx, r->r8, r->r9, info);
+    handler_enter(c, h, p, p->level, r->rsi, r->rdx, r->r8, r->r9, info);
     return CALL_BLOCKED;
 }
 
@@ -152,7 +153,7 @@ bool ipc_exit(struct ctx *c, struct portal *p, u64 reason)
     struct ctx *h;
 
     c->flags &= (u8)~CTX_FLAG_AGAIN;
-    if (p->cpu != cpu.id || !t || t->ctx.state == CTX_STOPPED || !c->left)
+    if (p->cpu != cpu.id || !t || t->ctx.state == CTX_STOPPED)
         return false;
     h = &t->ctx;
     c->flags |= CTX_FLAG_EXIT;
@@ -169,7 +170,8 @@ bool ipc_exit(struct ctx *c, struct portal *p, u64 reason)
         vcpu_state_get(vcpu_of(c), groups, state);
     else
         thread_state_get(c, groups, state);
-    handler_enter(c, h, p, reason, ctx_is_vcpu(c) ? vcpu_of(c)->insn_len : 0, 0, 0, CB_INFO(STATE_WORDS, 0, groups));
+    /* Whatever calls led here: never refused for that. Whoever nests them does so below what it had left itself. */
+    handler_enter(c, h, p, MIN(p->level, MAX(c->left, 1u) - 1), reason, ctx_is_vcpu(c) ? vcpu_of(c)->insn_len : 0, 0, 0, CB_INFO(STATE_WORDS, 0, groups));
     return true;
 }
 

@@ -18,7 +18,6 @@
 #define CTX_HOME 224
 #define CTX_CPU 232
 #define CTX_STATE 236
-#define CTX_LEFT_ONE (1 << 16) /* one call, seen from CTX_STATE */
 #define CTX_CALLER 240
 #define CTX_CALLEE 248
 #define CTX_PORTAL 256
@@ -35,6 +34,7 @@
 #define PORTAL_ENTRY 56
 #define PORTAL_BADGE 64
 #define PORTAL_EXIT_INFO 72
+#define PORTAL_STANDING 80
 
 /* struct event */
 #define EVENT_PENDING 48

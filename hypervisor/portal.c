@@ -14,6 +14,7 @@ ASSERT_OFFSET(struct portal, handler, PORTAL_HANDLER);
 ASSERT_OFFSET(struct portal, entry, PORTAL_ENTRY);
 ASSERT_OFFSET(struct portal, badge, PORTAL_BADGE);
 ASSERT_OFFSET(struct portal, exit_info, PORTAL_EXIT_INFO);
+ASSERT_OFFSET(struct portal, standing, PORTAL_STANDING);
 
 static status_t portal_create_locked(struct regs *r)
 {
@@ -35,7 +36,7 @@ static status_t portal_create_locked(struct regs *r)
         return FAULT(BAD_PARAM, 1);
     if (r->rdx >= USER_END)
         return FAULT(BAD_PARAM, 2);
-    if (r->r9 & ~(u64)CB_GROUPS_VCPU)
+    if ((LOW(r->r9) & ~CB_GROUPS_VCPU) || HIGH(r->r9) >= CB_LEVELS)
         return FAULT(BAD_PARAM, 4);
     status = call_destination(LOW(r->rsi), 1, &dst);
     if (status)
@@ -46,8 +47,10 @@ static status_t portal_create_locked(struct regs *r)
     p->handler = t;
     p->entry = r->rdx;
     p->badge = r->r8;
-    p->groups = (u32)r->r9;
-    p->exit_info = CB_INFO(sizeof(struct cb_state) / 8, 0, r->r9);
+    p->groups = LOW(r->r9);
+    p->exit_info = CB_INFO(sizeof(struct cb_state) / 8, 0, (u64)p->groups);
+    p->level = HIGH(r->r9);
+    p->standing = CTX_STANDING(CTX_READY, 0, p->level);
     p->cpu = t->ctx.cpu;
     list_init(&p->callers);
     list_append(&t->portals, &p->node);

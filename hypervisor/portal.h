@@ -18,7 +18,9 @@ struct portal {
     struct thread *handler; /* tree_lock to write; &thread_none: it has died, and the portal is about to */
     u64 entry, badge;       /* constant */
     u64 exit_info;          /* constant: CB_INFO() of exits through it, with the register groups wanted */
-    u32 groups;             /* constant: these */
+    u32 standing;           /* constant: ctx->standing of a handler that it has just entered */
+    u32 level;              /* constant: ctx->left in that */
+    u32 groups;             /* constant: those of exit_info */
     u32 cpu;                /* constant: the handler's */
     struct list node;       /* tree_lock: thread->portals */
     struct list callers;    /* remote.c: contexts of other CPUs that call through it */

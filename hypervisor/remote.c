@@ -148,7 +148,7 @@ void remote_called(struct ctx *h)
  * The first caller, which `h` serves from now on, its registers set; NULL: there is none. Interrupts are open for a
  * moment after each one that is dying, since there may be many.
  */
-static struct ctx *take_caller(struct ctx *h)
+static struct ctx *take_caller(struct ctx *h, u32 *level)
 {
     struct remote_server *server = &thread_of(h)->remote;
     struct ctx *c;
@@ -166,6 +166,7 @@ static struct ctx *take_caller(struct ctx *h)
         timerq_remove(&server->callers, &c->remote.place);
         c->remote.state = REMOTE_SERVED;
         __atomic_store_n(&server->serving, c, __ATOMIC_RELAXED);
+        *level = c->remote.portal->level;
         ipc_enter(h, c->remote.portal, c->regs.rsi, c->regs.rdx, c->regs.r8, c->regs.r9, c->regs.r10);
     }
     lock_drop(&cpu.post_lock);
@@ -184,17 +185,18 @@ static bool has_callers(struct remote_server *server)
 bool remote_next(struct ctx *h)
 {
     struct ctx *c;
+    u32 level;
 
     if (h->caller)
         return has_callers(&thread_of(h)->remote);
     if (h->state != CTX_IDLE)
         return true;
-    c = take_caller(h);
+    c = take_caller(h, &level);
     if (!c)
         return false;
     ipc_transfer(c, h, h->regs.r10);
     h->state = CTX_READY;
-    h->left = CTX_CHAIN_MAX;
+    h->left = (u16)level;
     return true;
 }
 

@@ -89,6 +89,7 @@ enum cb_call {
 #define CB_THREAD_EXCEPTION 1u     /* value: selector of the portal that faults are sent to, 0 for none */
 
 /* Priorities: higher runs first. */
+#define CB_LEVELS 32u      /* of portals: calls go down */
 #define CB_PRIORITIES 128u
 
 #endif

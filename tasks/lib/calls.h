@@ -106,9 +106,10 @@ CALL_RESULT static inline uint64_t cb_sched_create(uint32_t account, uint32_t ds
 }
 
 CALL_RESULT static inline uint64_t cb_portal_create(uint32_t account, uint32_t dst, uint32_t thread, uint64_t entry,
-                                                    uint64_t badge, uint32_t groups)
+                                                    uint64_t badge, uint32_t groups, uint32_t level)
 {
-    return cb_do(CB_CALL_WORD(CB_CALL_portal_create, 0, account), CB_PAIR(dst, thread), entry, badge, groups, 0);
+    return cb_do(CB_CALL_WORD(CB_CALL_portal_create, 0, account), CB_PAIR(dst, thread), entry, badge,
+                 CB_PAIR(groups, level), 0);
 }
 
 CALL_RESULT static inline uint64_t cb_event_create(uint32_t account, uint32_t dst)

@@ -30,6 +30,7 @@ void thread_entry(void);
 _Noreturn void thread_begin(void);
 
 bool thread_fault_portals;
+uint32_t thread_portal_level = LEVEL_DEFAULT;
 
 static struct thread main_thread;
 static struct lock lock;
@@ -205,7 +206,7 @@ uint64_t thread_portal(const struct thread *handler, uint64_t badge, uint32_t gr
 {
     uint32_t portal = sel_alloc();
     uint64_t status = cb_portal_create(CB_TASK_SEL_ACCOUNT, portal, handler->sel, (uint64_t)thread_portal_entry,
-                                       badge, groups);
+                                       badge, groups, thread_portal_level);
 
     if (status == CB_OK)
         *sel = portal;

@@ -77,6 +77,14 @@ uint64_t thread_handler(uint32_t cpu, thread_handler_fn *handler, void *argument
  */
 uint64_t thread_handler_serve(struct thread *handler, uint32_t priority) __attribute__((warn_unused_result));
 
+/*
+ * The level of the portals that thread_portal() makes: their handlers can call those of lower levels, root's (LEVEL_ROOT)
+ * among them. A service that calls others has a higher one than they.
+ */
+#define LEVEL_ROOT 8u
+#define LEVEL_DEFAULT 16u
+extern uint32_t thread_portal_level; /* LEVEL_DEFAULT at first */
+
 /* A portal to a handler thread, with `badge` for the handler; groups: for exits and exceptions. */
 uint64_t thread_portal(const struct thread *handler, uint64_t badge, uint32_t groups, uint32_t *sel)
     __attribute__((warn_unused_result));

@@ -206,7 +206,8 @@ uint64_t service_init(void)
 
 uint64_t service_portal(uint32_t account, uint32_t dst, uint32_t cpu, uint64_t badge)
 {
-    return cb_portal_create(account, dst, handlers[cpu]->sel, (uint64_t)thread_portal_entry, badge, FAULT_GROUPS);
+    return cb_portal_create(account, dst, handlers[cpu]->sel, (uint64_t)thread_portal_entry, badge, FAULT_GROUPS,
+                            LEVEL_ROOT);
 }
 
 void service_wake(void)

@@ -88,7 +88,7 @@ static uint32_t portal_make(uint32_t thread, uint64_t entry)
 {
     uint32_t sel = sel_alloc();
 
-    check(cb_portal_create(CB_TASK_SEL_ACCOUNT, sel, thread, entry, 0, 0), "a portal");
+    check(cb_portal_create(CB_TASK_SEL_ACCOUNT, sel, thread, entry, 0, 0, LEVEL_DEFAULT), "a portal");
     return sel;
 }
 

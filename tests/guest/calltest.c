@@ -128,7 +128,7 @@ uint32_t test_portal(const struct thread *handler, uint64_t badge, uint32_t grou
 {
     uint32_t sel = scratch();
     uint64_t status = cb_portal_create(CB_TASK_SEL_ACCOUNT, sel, handler->sel, (uint64_t)thread_portal_entry, badge,
-                                       groups);
+                                       groups, LEVEL_DEFAULT);
 
     return test_status(__FILE__, __LINE__, "making a portal", status, CB_OK) ? sel : 0;
 }

@@ -99,7 +99,8 @@ static void servant_start(uint32_t cpu, thread_handler_fn *function, uint32_t na
 
     must(thread_handler(cpu, function, NULL, servant), "handler");
     must(thread_handler_serve(*servant, PAIR_PRIORITY), "handler");
-    must(cb_portal_create(CB_TASK_SEL_ACCOUNT, sel_named(name) + cpu, (*servant)->sel, (uint64_t)thread_portal_entry, cpu, 0),
+    must(cb_portal_create(CB_TASK_SEL_ACCOUNT, sel_named(name) + cpu, (*servant)->sel, (uint64_t)thread_portal_entry, cpu, 0,
+                          LEVEL_ROOT),
          "portal");
 }
 

@@ -227,3 +227,76 @@ void test_fault_fs_base(void)
     CHECK(done);
     CHECK_EQUAL(right_self, 150);
 }
+
+/* ---- Levels ---- */
+
+#define NESTED 30u
+
+static uint32_t nested[NESTED + 2]; /* portals, by level */
+static volatile uint64_t nested_status, served_status;
+
+/* The client's own: each calls the next lower one. */
+static void descend(uint64_t badge, struct cb_args *message)
+{
+    nested_status = cb_call(nested[badge - 1], message);
+}
+
+static void call_last(uint64_t badge, struct cb_args *message)
+{
+    served_status = cb_call(nested[badge - 1], message);
+}
+
+/* Its exception goes to a handler that lets it go on behind the instruction. */
+static void stumble(uint64_t badge, struct cb_args *message)
+{
+    (void)badge;
+    __asm__ volatile("ud2");
+    message->a1++;
+}
+
+static void help_up(uint64_t badge, struct cb_args *message)
+{
+    struct cb_state *state = (struct cb_state *)thread_utcb()->words;
+
+    (void)badge;
+    state->rip += 2;
+    message->a5 = CB_INFO(CB_INFO_WORDS(message->a5), 0, CB_GROUP_RIP);
+}
+
+static bool make_level(uint32_t level, thread_handler_fn *function, struct thread **handler)
+{
+    *handler = test_handler(CPU_MAIN, function, NULL);
+    nested[level] = scratch();
+    return *handler && test_status(__FILE__, __LINE__, "making a portal",
+                                   cb_portal_create(CB_TASK_SEL_ACCOUNT, nested[level], (*handler)->sel,
+                                                    (uint64_t)thread_portal_entry, level, 0, level),
+                                   CB_OK);
+}
+
+/*
+ * A client that nests as many calls of its own as can be, before it calls a service: the service makes its own call, and
+ * is helped at a fault, as if it had been called at once. And nobody calls upwards.
+ */
+void test_fault_deep(void)
+{
+    struct cb_args message = {.a1 = 1};
+    struct thread *handler, *last, *helper = test_handler(CPU_MAIN, help_up, NULL);
+    uint32_t exceptions = helper ? test_portal(helper, 0, CB_GROUP_RIP) : 0;
+
+    CHECK(exceptions && make_level(0, stumble, &last) && make_level(1, call_last, &handler));
+    CHECK_OK(cb_thread_set(last->sel, CB_THREAD_EXCEPTION, exceptions));
+    for (uint32_t level = 2; level < CB_LEVELS; level++)
+        CHECK(make_level(level, descend, &handler));
+    nested_status = served_status = UINT64_MAX;
+    CHECK_OK(cb_call(nested[1], &message));
+    CHECK_OK(served_status);
+    CHECK_EQUAL(message.a1, 2);
+    served_status = UINT64_MAX;
+    CHECK_OK(cb_call(nested[CB_LEVELS - 1], &message));
+    CHECK_OK(nested_status);
+    CHECK_OK(served_status);
+    CHECK_EQUAL(message.a1, 3);
+    nested[0] = nested[CB_LEVELS - 1];
+    CHECK_OK(cb_call(nested[1], &message));
+    CHECK_STATUS(served_status, STATUS(BUSY, 0));
+}

@@ -265,14 +265,15 @@ void test_portal_create(void)
     uint32_t weak_handler = test_derive(handler->sel, CB_RIGHT_READ, 0);
 
     CHECK(weak_handler);
-    CHECK_STATUS(cb_portal_create(weak, portal, handler->sel, entry, 0, 0), STATUS(BAD_RIGHT, 0));
-    CHECK_STATUS(cb_portal_create(ACCOUNT, event, handler->sel, entry, 0, 0), STATUS(OCCUPIED, 1));
-    CHECK_STATUS(cb_portal_create(ACCOUNT, portal, event, entry, 0, 0), STATUS(BAD_CAP, 1));
-    CHECK_STATUS(cb_portal_create(ACCOUNT, portal, weak_handler, entry, 0, 0), STATUS(BAD_RIGHT, 1));
-    CHECK_STATUS(cb_portal_create(ACCOUNT, portal, CB_TASK_SEL_THREAD, entry, 0, 0), STATUS(BAD_PARAM, 1));
-    CHECK_STATUS(cb_portal_create(ACCOUNT, portal, handler->sel, 1ull << 63, 0, 0), STATUS(BAD_PARAM, 2));
-    CHECK_STATUS(cb_portal_create(ACCOUNT, portal, handler->sel, entry, 0, 1u << 31), STATUS(BAD_PARAM, 4));
-    CHECK_OK(cb_portal_create(ACCOUNT, portal, handler->sel, entry, UINT64_MAX, CB_GROUPS_THREAD));
+    CHECK_STATUS(cb_portal_create(weak, portal, handler->sel, entry, 0, 0, 0), STATUS(BAD_RIGHT, 0));
+    CHECK_STATUS(cb_portal_create(ACCOUNT, event, handler->sel, entry, 0, 0, 0), STATUS(OCCUPIED, 1));
+    CHECK_STATUS(cb_portal_create(ACCOUNT, portal, event, entry, 0, 0, 0), STATUS(BAD_CAP, 1));
+    CHECK_STATUS(cb_portal_create(ACCOUNT, portal, weak_handler, entry, 0, 0, 0), STATUS(BAD_RIGHT, 1));
+    CHECK_STATUS(cb_portal_create(ACCOUNT, portal, CB_TASK_SEL_THREAD, entry, 0, 0, 0), STATUS(BAD_PARAM, 1));
+    CHECK_STATUS(cb_portal_create(ACCOUNT, portal, handler->sel, 1ull << 63, 0, 0, 0), STATUS(BAD_PARAM, 2));
+    CHECK_STATUS(cb_portal_create(ACCOUNT, portal, handler->sel, entry, 0, 1u << 31, 0), STATUS(BAD_PARAM, 4));
+    CHECK_STATUS(cb_portal_create(ACCOUNT, portal, handler->sel, entry, 0, 0, CB_LEVELS), STATUS(BAD_PARAM, 4));
+    CHECK_OK(cb_portal_create(ACCOUNT, portal, handler->sel, entry, UINT64_MAX, CB_GROUPS_THREAD, 0));
 }
 
 void test_event_create(void)

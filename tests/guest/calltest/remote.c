@@ -177,7 +177,7 @@ static uint32_t child_portal(const struct child *child, uint64_t entry, uint32_t
     status = cb_thread_create(child->account, *thread, child->domain, test_other_cpu(), CHILD_UTCB + CB_PAGE_SIZE, 0,
                               0);
     if (status == CB_OK)
-        status = cb_portal_create(CB_TASK_SEL_ACCOUNT, portal, *thread, entry, 0, 0);
+        status = cb_portal_create(CB_TASK_SEL_ACCOUNT, portal, *thread, entry, 0, 0, LEVEL_DEFAULT);
     if (status == CB_OK)
         status = cb_sched_create(CB_TASK_SEL_ACCOUNT, sched, test_other_cpu(), PRIORITY_LOW, 10 * MS, 10 * MS);
     if (status == CB_OK)

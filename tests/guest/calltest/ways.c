@@ -143,10 +143,12 @@ static uint32_t remember(uint32_t portal, const struct thread *handler)
     return portal;
 }
 
+/* One that is made later lies above those before, so that its handler can call them. */
 uint32_t way_portal_at(const struct thread *handler, uint64_t entry, uint64_t badge)
 {
-    uint32_t sel = scratch();
-    uint64_t status = handler ? cb_portal_create(CB_TASK_SEL_ACCOUNT, sel, handler->sel, entry, badge, 0) : CB_BAD_CAP;
+    uint32_t sel = scratch(), level = LEVEL_DEFAULT + portal_count % (CB_LEVELS - LEVEL_DEFAULT);
+    uint64_t status =
+        handler ? cb_portal_create(CB_TASK_SEL_ACCOUNT, sel, handler->sel, entry, badge, 0, level) : CB_BAD_CAP;
 
     return test_status(__FILE__, __LINE__, "making a portal", status, CB_OK) ? remember(sel, handler) : 0;
 }

@@ -287,7 +287,7 @@ static void make_portals(void)
     for (uint32_t set = 0; set < GROUP_SETS; set++) {
         vm.portals[set] = selector();
         MUST(cb_portal_create(CB_TASK_SEL_ACCOUNT, vm.portals[set], vm.handler->sel, (uint64_t)thread_portal_entry, set,
-                              vm_group_set(set)));
+                              vm_group_set(set), LEVEL_DEFAULT));
     }
 }
 

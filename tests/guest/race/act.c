@@ -215,7 +215,7 @@ static void create(void)
            50 + draw() % (period / 4), period);
     else
         DO(portal_create, payer(), sel_pool(PORTAL, i), sel_named(SEL_HANDLER) + who, (uint64_t)thread_portal_entry, BADGE(who),
-           CB_GROUPS_THREAD);
+           CB_GROUPS_THREAD, (uint32_t)(draw() % CB_LEVELS));
 }
 
 /*

@@ -262,7 +262,7 @@ static void mortal_make(struct actor *a, uint32_t h)
         give_sched(a);
     for (uint32_t n = 0; a->handler && n < 4; n++)
         DO(portal_create, account, sel_pool(PORTAL, draw()), a->sel, (uint64_t)thread_portal_entry, BADGE(a->index),
-           CB_GROUPS_THREAD);
+           CB_GROUPS_THREAD, (uint32_t)(draw() % CB_LEVELS));
 }
 
 /* Ports for the vCPUs of a home, whose lock is taken. They look at the figures at any time. */

@@ -317,7 +317,8 @@ bool vmm_attach(const struct actor *a)
         uint32_t groups = p < ALL ? GROUPS_FEW : GROUPS_ALL | (a->guest.apic ? CB_GROUP_VAPIC : 0);
 
         if (did(OP_portal_create, cb_portal_create(CB_TASK_SEL_ACCOUNT, portals[a->index][p], handlers[a->cpu]->sel,
-                                                   (uint64_t)thread_portal_entry, badge, groups)) != CB_OK)
+                                                   (uint64_t)thread_portal_entry, badge, groups, LEVEL_DEFAULT)) !=
+            CB_OK)
             return false;
     }
     for (uint32_t class = 0; class < CB_EXIT_COUNT; class++)
