@@ -36,6 +36,7 @@ HYPERVISOR_SRC := \
 	hypervisor/entry_guarded.S \
 	hypervisor/entry_roots.S \
 	hypervisor/entry_trap.S \
+	hypervisor/errata.c \
 	hypervisor/event.c \
 	hypervisor/exit.c \
 	hypervisor/flaws.c \
@@ -45,6 +46,7 @@ HYPERVISOR_SRC := \
 	hypervisor/identify.c \
 	hypervisor/io.c \
 	hypervisor/ioapic.c \
+	hypervisor/iommu.c \
 	hypervisor/ipc.c \
 	hypervisor/irq.c \
 	hypervisor/kpage.c \
@@ -58,6 +60,7 @@ HYPERVISOR_SRC := \
 	hypervisor/pmc.c \
 	hypervisor/portal.c \
 	hypervisor/reap.c \
+	hypervisor/reference.c \
 	hypervisor/regs.c \
 	hypervisor/remote.c \
 	hypervisor/root.c \
@@ -79,6 +82,7 @@ HYPERVISOR_SRC := \
 	hypervisor/svm_run.c \
 	hypervisor/svm_shadow.c \
 	hypervisor/svm_state.c \
+	hypervisor/sync.c \
 	hypervisor/thread.c \
 	hypervisor/timer.c \
 	hypervisor/timerq.c \
@@ -251,9 +255,11 @@ BENCH_GUEST := \
 # (default: -Itests/unit -Ihypervisor -DUNIT_TEST).
 UNIT_TESTS := \
 	account \
+	apic \
 	blk \
 	boot \
 	bzimage \
+	clock \
 	config \
 	console \
 	console_ring \
@@ -263,6 +269,7 @@ UNIT_TESTS := \
 	elf \
 	exit \
 	flaws \
+	iommu \
 	mce \
 	msr \
 	ram \
@@ -273,6 +280,7 @@ UNIT_TESTS := \
 	space \
 	spec \
 	svm \
+	sync \
 	timerq \
 	tlb \
 	view \
@@ -291,10 +299,13 @@ UNIT_CORE := \
 	tests/unit/reap_fake.c \
 
 UNIT_account := tests/unit/test_account.c $(UNIT_CORE)
+UNIT_apic := tests/unit/test_apic.c hypervisor/apic.c
 UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hypervisor/multiboot.c
+UNIT_clock := tests/unit/test_clock.c hypervisor/errata.c hypervisor/reference.c hypervisor/tsc.c
 UNIT_ctx := tests/unit/test_ctx.c tests/unit/ctx_world.c hypervisor/ctx.c hypervisor/remote.c hypervisor/sched.c \
 	hypervisor/timerq.c
 UNIT_flaws := tests/unit/test_flaws.c hypervisor/flaws.c
+UNIT_iommu := tests/unit/test_iommu.c hypervisor/iommu.c
 UNIT_mce := tests/unit/test_mce.c hypervisor/mce.c tests/unit/features_fake.c
 UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hypervisor/memory.c hypervisor/domain.c \
 	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
@@ -307,6 +318,7 @@ UNIT_slot := tests/unit/test_slot.c $(UNIT_CORE)
 UNIT_space := tests/unit/test_space.c $(UNIT_CORE)
 UNIT_svm := tests/unit/test_svm.c tests/unit/features_fake.c hypervisor/regs.c hypervisor/shadow_cr.c \
 	hypervisor/svm_cr.c hypervisor/svm_state.c
+UNIT_sync := tests/unit/test_sync.c hypervisor/sync.c
 UNIT_timerq := tests/unit/test_timerq.c hypervisor/timerq.c
 UNIT_vmx := tests/unit/test_vmx.c tests/unit/features_fake.c hypervisor/regs.c hypervisor/vmx_exit.c \
 	hypervisor/vmx_state.c $(UNIT_CORE)

@@ -9,29 +9,41 @@
 #include "x86.h"
 
 #define BASE_X2APIC (1ull << 10)
-#define BASE_ENABLE (1ull << 11) /* never cleared: some machines cannot set it again */
 #define BASE_ADDRESS 0x000ffffffffff000ull
 
 /* Register offsets in xAPIC mode; in x2APIC mode an MSR for every 16 bytes. */
 enum {
     APIC_ID = 0x20,
+    APIC_VERSION = 0x30,
     APIC_TPR = 0x80,
     APIC_EOI = 0xb0,
     APIC_SVR = 0xf0,
+    APIC_ISR = 0x100, /* 8 registers */
+    APIC_LVT_CMCI = 0x2f0,
     APIC_ICR = 0x300,
     APIC_ICR_HIGH = 0x310,
     APIC_LVT_TIMER = 0x320,
+    APIC_LVT_THERMAL = 0x330,
+    APIC_LVT_COUNTERS = 0x340,
     APIC_LVT_LINT0 = 0x350,
     APIC_LVT_LINT1 = 0x360,
     APIC_LVT_ERROR = 0x370,
     APIC_INITIAL = 0x380,
     APIC_CURRENT = 0x390,
     APIC_DIVIDE = 0x3e0,
+    APIC_EXTENDED = 0x400,     /* AMD alone */
+    APIC_LVT_EXTENDED = 0x500, /* as many as APIC_EXTENDED says */
 };
 
 #define SVR_ENABLE 0x100u
 #define LVT_MASKED 0x10000u
 #define LVT_NMI 0x400u
+#define LVT_MODE 0x700u
+#define LVT_SMI 0x200u
+#define VERSION_LAST_LVT(version) ((version) >> 16 & 0xffu)
+#define VERSION_EXTENDED (1u << 31)
+#define EXTENDED_LVTS(extended) ((extended) >> 16 & 0xffu)
+#define VECTORS 256u
 #define LVT_DEADLINE 0x40000u
 #define DIVIDE_BY_1 0xbu
 #define ICR_PENDING 0x1000u
@@ -85,8 +97,11 @@ static void silence_pics(void)
 
 void apic_probe(void)
 {
-    u64 base = rdmsr(MSR_APIC_BASE) & BASE_ADDRESS;
+    u64 value = rdmsr(MSR_APIC_BASE), base = value & BASE_ADDRESS;
 
+    /* Firmware that does not want x2APIC mode, but has turned it on, does not mean it. */
+    if (acpi.x2apic_opt_out && !(value & BASE_X2APIC))
+        features.x2apic = false;
     bootmem_paint(base, base + PAGE_SIZE, BOOT_KERNEL);
     for (u32 i = 0; i < acpi.ioapic_count; i++) {
         u64 page = align_down(acpi.ioapics[i].base, PAGE_SIZE);
@@ -96,21 +111,72 @@ void apic_probe(void)
     silence_pics();
 }
 
-void apic_init(void)
+/* No step from "off" to x2APIC mode, or back to xAPIC mode, is legal but by way of the third (SDM 3A, 11.12.1). */
+static void mode_set(void)
 {
     u64 value = rdmsr(MSR_APIC_BASE);
 
+    if (!features.x2apic && (value & BASE_X2APIC)) {
+        value &= ~(BASE_X2APIC | APIC_BASE_ENABLE);
+        wrmsr(MSR_APIC_BASE, value);
+    }
+    if (!(value & APIC_BASE_ENABLE))
+        wrmsr(MSR_APIC_BASE, value | APIC_BASE_ENABLE);
     if (features.x2apic)
-        wrmsr(MSR_APIC_BASE, value | BASE_ENABLE | BASE_X2APIC);
+        wrmsr(MSR_APIC_BASE, value | APIC_BASE_ENABLE | BASE_X2APIC);
     else
         kpage_map_apic(value & BASE_ADDRESS);
+}
+
+/* What raises SMIs is the firmware's own business. */
+static void lvt_mask(u32 lvt)
+{
+    u32 value = apic_read(lvt);
+
+    if ((value & LVT_MODE) != LVT_SMI)
+        apic_write(lvt, value | LVT_MASKED);
+}
+
+/* What firmware has left on would raise interrupts that nobody serves. */
+static void lvts_mask(void)
+{
+    u32 version = apic_read(APIC_VERSION), last = VERSION_LAST_LVT(version);
+
+    if (last >= 4)
+        lvt_mask(APIC_LVT_COUNTERS);
+    if (last >= 5)
+        lvt_mask(APIC_LVT_THERMAL);
+    if (last >= 6)
+        lvt_mask(APIC_LVT_CMCI);
+    for (u32 i = 0; (version & VERSION_EXTENDED) && i < MIN(EXTENDED_LVTS(apic_read(APIC_EXTENDED)), 4); i++)
+        lvt_mask(APIC_LVT_EXTENDED + 0x10 * i);
+}
+
+bool apic_in_service(u32 vector)
+{
+    return apic_read(APIC_ISR + vector / 32 * 0x10) >> vector % 32 & 1;
+}
+
+/* Interrupts that firmware has taken and not ended would keep back all of lower priority. */
+static void in_service_end(void)
+{
+    for (u32 word = VECTORS / 32; word-- > 0;)
+        for (u32 bits = apic_read(APIC_ISR + word * 0x10); bits; bits &= bits - 1)
+            apic_eoi(); /* of the highest one */
+}
+
+void apic_init(void)
+{
+    mode_set();
     apic_write(APIC_TPR, 0);
+    lvts_mask();
     apic_write(APIC_LVT_LINT0, LVT_MASKED);
     apic_write(APIC_LVT_LINT1, LVT_NMI);
     apic_write(APIC_LVT_ERROR, LVT_MASKED);
     apic_write(APIC_DIVIDE, DIVIDE_BY_1);
     apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
     apic_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+    in_service_end();
     cpu.apic_id = apic_id();
 }
 

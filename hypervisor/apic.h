@@ -16,8 +16,11 @@
 /* Boot CPU: finds out the mode, silences the old interrupt controllers. */
 void apic_probe(void);
 
-/* This CPU: turns its APIC on, timer off. */
+/* This CPU: turns its APIC on, timer and whatever firmware has left on off. */
 void apic_init(void);
+
+/* Waits this vector for an apic_eoi()? A spurious interrupt does not. */
+bool apic_in_service(u32 vector);
 
 u32 apic_id_max(void); /* highest identifier that can be addressed */
 void apic_eoi(void);

@@ -44,7 +44,8 @@ struct cpu {
     u64 scratch[2];          /* entry.S */
     u64 virt_physical;       /* constant: virt_ops: per-CPU data, for assembly */
     u32 apic_id;             /* constant */
-    u32 online;
+    u32 online;              /* smp.c */
+    s64 tsc_shift;           /* by which this CPU is to move its TSC; smp.c */
     struct sched *sched;     /* running; NULL: none */
     u64 sched_since;         /* TSC when `sched` was last charged */
     u64 armed;               /* deadline in the hardware timer, UINT64_MAX: none */

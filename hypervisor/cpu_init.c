@@ -89,6 +89,7 @@ static void probe(struct features *f)
     f->tsc_deadline = BIT(leaf1.ecx, 24);
     f->xsave = BIT(leaf1.ecx, 26);
     f->fsgsbase = BIT(leaf7.ebx, 0);
+    f->tsc_adjust = BIT(leaf7.ebx, 1);
     f->smep = BIT(leaf7.ebx, 7);
     f->smap = BIT(leaf7.ebx, 20);
     f->umip = BIT(leaf7.ecx, 2);
@@ -99,8 +100,11 @@ static void probe(struct features *f)
 
 void cpu_probe(void)
 {
-    struct cpuid leaf1 = cpuid(1, 0), extended = cpuid(0x80000001, 0);
+    struct cpuid leaf1, extended;
 
+    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE); /* while it is off, CPUID denies it (SDM 3A, 11.4.3) */
+    leaf1 = cpuid(1, 0);
+    extended = cpuid(0x80000001, 0);
     probe(&features);
     probe_brand(cpuid(0x80000000, 0).eax);
     if (!BIT(extended.edx, 20) || !BIT(extended.edx, 11) || !BIT(leaf1.edx, 13) || !BIT(leaf1.edx, 16) ||
@@ -117,6 +121,7 @@ static bool probe_again(void)
 
     probe(&f);
     return f.pcid >= features.pcid && f.x2apic >= features.x2apic && f.tsc_deadline >= features.tsc_deadline &&
+           f.tsc_adjust >= features.tsc_adjust &&
            f.xsave >= features.xsave && f.fsgsbase >= features.fsgsbase && f.smep >= features.smep &&
            f.smap >= features.smap && f.umip >= features.umip && f.pages_1g >= features.pages_1g &&
            f.rdtscp >= features.rdtscp &&

@@ -17,7 +17,8 @@ extern struct gate cpu_idt[]; /* all CPUs'; a page of its own */
 
 struct features {
     bool pcid, fsgsbase, smep, smap, umip, xsave;
-    bool x2apic, tsc_deadline, pages_1g, rdtscp;
+    bool x2apic, tsc_deadline, tsc_adjust, pages_1g, rdtscp;
+    bool c1e; /* errata.h */
     bool amd, intel;
     u32 physical_bits;
     char brand[49];

@@ -9,6 +9,7 @@
 #include "reap.h"
 #include "sched.h"
 #include "thread.h"
+#include "timer.h"
 #include "vcpu.h"
 #include "x86.h"
 
@@ -45,10 +46,12 @@ static void exit_hazards(void)
  */
 static ALWAYS_INLINE void exit_idle(void)
 {
-    if (reap_pending())
+    if (reap_pending()) {
         reap_step();
-    else
-        __asm__ volatile("sti; hlt; cli" : : : "memory");
+        return;
+    }
+    timer_halts();
+    __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
 NORETURN void kernel_exit(void)

@@ -67,6 +67,8 @@ struct cpu_facts {
     bool intel, amd;        /* AMD: Hygon too */
     bool guest;             /* it is a virtual one: a hypervisor below keeps its settings */
     u32 family, model;      /* with their extended parts */
+    u32 stepping;
+    u32 microcode;          /* revision; Intel */
     u32 leaf7_ebx, leaf7_edx, leaf7_2_edx;
     u32 ext8_ebx;           /* CPUID 0x80000008 */
     u32 ext21_eax, ext21_ecx; /* CPUID 0x80000021 */

@@ -7,6 +7,7 @@
 #include "cpu.h"
 #include "cpu_init.h"
 #include "ioapic.h"
+#include "iommu.h"
 #include "kpage.h"
 #include "log.h"
 #include "mitigations.h"
@@ -42,8 +43,9 @@ void boot_early(u32 magic, u64 info)
 
 static void boot_greet(void)
 {
-    log_printf("corbel: %u CPU%s, %s, %lu MiB free, TSC %lu kHz, %s, %s timer", cpu_count, cpu_count == 1 ? "" : "s",
-               features.brand, bootmem_free() >> 20, tsc_khz, features.x2apic ? "x2APIC" : "xAPIC",
+    log_printf("corbel: %u CPU%s, %s, %lu MiB free, TSC %lu kHz (%s), %s, %s timer", cpu_count,
+               cpu_count == 1 ? "" : "s", features.brand, bootmem_free() >> 20, tsc_khz, tsc_source,
+               features.x2apic ? "x2APIC" : "xAPIC",
                features.tsc_deadline ? "TSC-deadline" : "APIC");
     log_printf("corbel: virtual CPUs: %s%s", virt ? virt->name : "none: ",
                !virt ? virt_missing : virt_nested ? "" : " on shadow page tables");
@@ -59,6 +61,7 @@ NORETURN void boot_main(void)
     screen_init();
     apic_init();
     ioapic_init();
+    iommu_off(); /* what firmware has left on */
     tsc_init();
     timer_probe();
     timer_init();

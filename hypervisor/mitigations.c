@@ -14,6 +14,7 @@ _Static_assert(DEFENCE(IBPB) == DEFENCE_IBPB_MASK && DEFENCE(RSB) == DEFENCE_RSB
                DEFENCES_SWITCH == DEFENCES_SWITCH_MASK, "offsets.h");
 
 #define MSR_SPEC_CTRL 0x48u
+#define MSR_BIOS_SIGN_ID 0x8bu
 #define MSR_ARCH_CAPABILITIES 0x10au
 #define EFER_AUTO_IBRS (1ull << 21)
 #define MSR_DE_CFG 0xc0011029u
@@ -35,6 +36,14 @@ u32 defences;
 
 static struct cpu_facts facts; /* the boot CPU's */
 
+/* SDM 3A, 10.11.7.1: CPUID writes the revision into the MSR. */
+static u32 microcode_revision(void)
+{
+    wrmsr(MSR_BIOS_SIGN_ID, 0);
+    (void)cpuid(1, 0);
+    return (u32)(rdmsr(MSR_BIOS_SIGN_ID) >> 32);
+}
+
 static void facts_read(struct cpu_facts *f)
 {
     u32 basic = cpuid(0, 0).eax, extended = cpuid(0x80000000, 0).eax, signature = cpuid(1, 0).eax;
@@ -42,6 +51,8 @@ static void facts_read(struct cpu_facts *f)
     bool guest = cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR;
 
     *f = (struct cpu_facts){ .intel = features.intel, .amd = features.amd, .guest = guest };
+    f->stepping = signature & 0xf;
+    f->microcode = f->intel ? microcode_revision() : 0;
     f->family = family == 0xf ? family + (signature >> 20 & 0xff) : family;
     f->model = family == 6 || family == 0xf ? model | (signature >> 12 & 0xf0) : model;
     if (basic >= 7) {
@@ -80,6 +91,11 @@ void mitigations_probe(void)
     facts_read(&facts);
     defences = defences_choose(&facts, policy);
     space_splits_exec = defends(DEFENCE(SMALL_EXEC));
+}
+
+const struct cpu_facts *mitigations_facts(void)
+{
+    return &facts;
 }
 
 bool mitigations_one_thread(void)

@@ -34,6 +34,9 @@ bool mitigations_cpu_init(void);
 /* What there is, and what is missing, for the log. */
 void mitigations_greet(void);
 
+/* What the boot CPU says about itself. */
+const struct cpu_facts *mitigations_facts(void);
+
 /* The command line's word: sibling hyperthreads stay parked. */
 bool mitigations_one_thread(void);
 

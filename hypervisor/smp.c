@@ -10,6 +10,7 @@
 #include "kstring.h"
 #include "log.h"
 #include "mitigations.h"
+#include "sync.h"
 #include "timer.h"
 #include "tsc.h"
 #include "virt.h"
@@ -18,7 +19,9 @@
 #define WAIT_US 200u
 #define WAITS_MAX 2500u /* half a second */
 
-enum { CPU_OFF, CPU_ONLINE, CPU_UNFIT };
+#define SYNC_US 500u
+
+enum { CPU_OFF, CPU_UNFIT, CPU_READY, CPU_REFUSED, CPU_ONLINE };
 
 NORETURN void smp_main(void);
 
@@ -57,8 +60,44 @@ static bool start(u32 apic, u64 page, const struct cpu *c)
     return *online != CPU_OFF;
 }
 
+/*
+ * Moves the TSC of the CPU that has started to where the boot CPU's is, if it must, and can. Returns the ticks by which
+ * they still disagree.
+ */
+static s64 sync(struct cpu *c)
+{
+    struct sync_bounds b = sync_ask(SYNC_US * tsc_khz / 1000);
+
+    if (sync_error(b) && features.tsc_adjust) {
+        c->tsc_shift = -(b.low / 2 + b.high / 2);
+        sync_end();
+        b = sync_ask(SYNC_US * tsc_khz / 1000);
+        log_printf("smp: the TSC of the CPU with APIC identifier %u was off by %s%lu ticks: moved", c->apic_id,
+                   c->tsc_shift > 0 ? "-" : "", (u64)(c->tsc_shift > 0 ? c->tsc_shift : -c->tsc_shift));
+    }
+    /* Pairs with verdict(). */
+    __atomic_store_n(&c->online, sync_error(b) ? CPU_REFUSED : CPU_ONLINE, __ATOMIC_RELEASE);
+    sync_end();
+    return sync_error(b);
+}
+
+/* The same on the CPU that has started: is it used? */
+static bool verdict(void)
+{
+    for (;;) {
+        u32 online;
+
+        sync_answer();
+        online = __atomic_load_n(&cpu.online, __ATOMIC_ACQUIRE);
+        if (online != CPU_READY)
+            return online == CPU_ONLINE;
+        wrmsr(MSR_TSC_ADJUST, rdmsr(MSR_TSC_ADJUST) + (u64)cpu.tsc_shift);
+    }
+}
+
 static void start_cpu(u32 apic, u64 page)
 {
+    s64 error;
     struct cpu *c;
 
     if (!cpu_of(cpu_count))
@@ -67,13 +106,17 @@ static void start_cpu(u32 apic, u64 page)
     c->online = CPU_OFF;
     smp_pml4 = c->pml4;
     if (!start(apic, page, c)) {
-        apic_send_init(apic); /* so that it does not wake up later */
         log_printf("smp: the CPU with APIC identifier %u does not answer", apic);
     } else if (c->online == CPU_UNFIT) {
         log_printf("smp: the CPU with APIC identifier %u lacks what the boot CPU has: not used", apic);
+    } else if ((error = sync(c)) != 0) {
+        log_printf("smp: the TSC of the CPU with APIC identifier %u is %lu ticks %s the boot CPU's: not used", apic,
+                   (u64)(error < 0 ? -error : error), error < 0 ? "behind" : "ahead of");
     } else {
         cpu_count++;
+        return;
     }
+    apic_send_init(apic); /* so that it does not wake up later */
 }
 
 /* How many of the lowest bits of an APIC identifier tell the threads of one core apart (SDM 3A, 9.9; APM 3, 0x8000001e). */
@@ -138,7 +181,9 @@ NORETURN void smp_main(void)
     timer_init();
     virt_cpu_init();
     /* Pairs with the wait in start(): what was set up is there before the CPU counts. */
-    __atomic_store_n(&cpu.online, CPU_ONLINE, __ATOMIC_RELEASE);
+    __atomic_store_n(&cpu.online, CPU_READY, __ATOMIC_RELEASE);
+    if (!verdict())
+        cpu_stop();
     kernel_exit();
 }
 

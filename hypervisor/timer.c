@@ -4,7 +4,9 @@
 #include "apic.h"
 #include "cpu.h"
 #include "cpu_init.h"
+#include "errata.h"
 #include "log.h"
+#include "mitigations.h"
 #include "tsc.h"
 #include "x86.h"
 
@@ -12,6 +14,9 @@
 #define ROUNDS 50
 #define DOUBT_MAX(ticks) ((ticks) / 1000)
 #define MEASURE_US 2000u
+
+#define MSR_INT_PENDING 0xc0010055u /* BIOS and Kernel Developer's Guide, families 0Fh and 10h */
+#define INT_PENDING_C1E (3ull << 27) /* SmiOnCmpHalt, C1eOnCmpHalt */
 
 /* APIC ticks per TSC tick, a fixed-point number; and the longest way the counter can go, in TSC ticks. */
 static u64 scale, reach;
@@ -37,10 +42,20 @@ static void measure(u64 *tsc_ticks, u64 *apic_ticks, u64 *doubt)
     *doubt = (end - last) + (begun - before);
 }
 
+static void errata_probe(void)
+{
+    if (features.tsc_deadline && errata_deadline(mitigations_facts())) {
+        log_printf("timer: this microcode's TSC deadline timer loses interrupts: not used");
+        features.tsc_deadline = false;
+    }
+    features.c1e = errata_c1e(mitigations_facts());
+}
+
 void timer_probe(void)
 {
     u64 best = UINT64_MAX, tsc_ticks = 0, apic_ticks, doubt;
 
+    errata_probe();
     if (features.tsc_deadline)
         return;
     for (int i = 0; i < ROUNDS && best > DOUBT_MAX(tsc_ticks); i++) {
@@ -67,6 +82,14 @@ static void arm_counter(u64 deadline)
     u64 now = rdtsc(), left = deadline > now ? MIN(deadline - now, reach) : 0;
 
     apic_timer_start((u32)((unsigned __int128)left * scale >> SCALE_SHIFT) + 1);
+}
+
+void timer_c1e_off(void)
+{
+    u64 value = rdmsr(MSR_INT_PENDING);
+
+    if (value & INT_PENDING_C1E)
+        wrmsr(MSR_INT_PENDING, value & ~INT_PENDING_C1E);
 }
 
 void timer_arm(u64 deadline)

@@ -69,8 +69,8 @@ static void trap_interrupt(u32 vector)
         cpu_hazard(HAZARD_TIMER);
     } else if (vector >= VECTOR_GSI && vector < VECTOR_GSI_END) {
         irq_interrupt(vector - VECTOR_GSI);
-    } else if (vector != VECTOR_KICK) {
-        return; /* spurious: not in service */
+    } else if (vector != VECTOR_KICK && !apic_in_service(vector)) {
+        return; /* spurious */
     }
     apic_eoi();
 }

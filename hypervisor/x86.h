@@ -48,6 +48,8 @@
 #define EFER_SVME (1ull << 12)
 
 #define MSR_APIC_BASE 0x1bu
+#define APIC_BASE_ENABLE (1ull << 11) /* some machines cannot set it again */
+#define MSR_TSC_ADJUST 0x3bu
 #define MSR_TSC_DEADLINE 0x6e0u
 #define MSR_X2APIC 0x800u
 #define MSR_SYSENTER_CS 0x174u
@@ -79,6 +81,17 @@ struct cpuid {
     u32 eax, ebx, ecx, edx;
 };
 
+#ifdef UNIT_TEST /* the tests' machine */
+struct cpuid cpuid(u32 leaf, u32 subleaf);
+u64 rdmsr(u32 msr);
+void wrmsr(u32 msr, u64 value);
+u64 rdtsc(void);
+u8 inb(u16 port);
+u32 inl(u16 port);
+void outb(u16 port, u8 v);
+u32 mmio_read(const volatile u32 *reg);
+void mmio_write(volatile u32 *reg, u32 v);
+#else
 static inline struct cpuid cpuid(u32 leaf, u32 subleaf)
 {
     struct cpuid r;
@@ -100,6 +113,46 @@ static inline void wrmsr(u32 msr, u64 value)
     __asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
 }
 
+static inline u64 rdtsc(void)
+{
+    u32 low, high;
+
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (u64)high << 32 | low;
+}
+
+static inline u8 inb(u16 port)
+{
+    u8 v;
+
+    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+
+static inline u32 inl(u16 port)
+{
+    u32 v;
+
+    __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+    return v;
+}
+
+static inline void outb(u16 port, u8 v)
+{
+    __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
+}
+
+static inline u32 mmio_read(const volatile u32 *reg)
+{
+    return *reg;
+}
+
+static inline void mmio_write(volatile u32 *reg, u32 v)
+{
+    *reg = v;
+}
+#endif
+
 /* The same, without the detour of its halves through one register. */
 typedef u32 __attribute__((may_alias)) msr_half;
 
@@ -116,18 +169,6 @@ static inline void wrmsr_from(u32 msr, const u64 *value)
 
     __asm__ volatile("wrmsr" : : "c"(msr), "a"(halves[0]), "d"(halves[1]) : "memory");
 }
-
-#ifdef UNIT_TEST
-u64 rdtsc(void); /* a clock that the test turns on */
-#else
-static inline u64 rdtsc(void)
-{
-    u32 low, high;
-
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (u64)high << 32 | low;
-}
-#endif
 
 #define X86_CR(n)                                                              \
     static inline u64 read_cr##n(void)                                         \
@@ -169,19 +210,6 @@ static inline void xsetbv(u64 v)
 static inline void invlpg(const void *address)
 {
     __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
-}
-
-static inline u8 inb(u16 port)
-{
-    u8 v;
-
-    __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-
-static inline void outb(u16 port, u8 v)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
 }
 
 static inline void cpu_pause(void)

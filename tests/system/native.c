@@ -181,6 +181,8 @@ Test(native, bochs_2_cpus)
     struct machine m;
 
     machine_start_bochs(&m, "native-bochs-2", ISO("calltest"), 2);
+    machine_expect(&m, "corbel: 2 CPUs, ", SECONDS);
+    machine_expect(&m, "x2APIC, TSC-deadline timer", SECONDS);
     workload_expect_passed(&m, "calltest", "");
     machine_expect_end(&m, 0, SECONDS);
 }

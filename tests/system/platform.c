@@ -47,3 +47,26 @@ Test(platform, cpus_60)
     machine_expect(&m, "[calltest] test ", SECONDS);
     machine_stop(&m);
 }
+
+static void expect_clock(const char *name, const char *machine, const char *source)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, name, ISO("linked"), (const char *const[]){"-machine", machine, NULL});
+    machine_expect(&m, "corbel: 2 CPUs, ", SECONDS);
+    machine_expect(&m, source, SECONDS);
+    machine_expect(&m, "left] linked: ok", SECONDS);
+    machine_expect_end(&m, 0, SECONDS);
+    cr_assert(!machine_said(&m, "smp: "), "no CPU is refused");
+}
+
+/* The ports read as if the PIT had counted to its end at once. */
+Test(platform, no_pit)
+{
+    expect_clock("platform-no-pit", "q35,pit=off", "kHz (HPET)");
+}
+
+Test(platform, no_pit_no_hpet)
+{
+    expect_clock("platform-no-hpet", "q35,pit=off,hpet=off", "kHz (PM timer)");
+}
