@@ -385,6 +385,7 @@ SYSTEM_SRC := \
 	tests/system/bad.c \
 	tests/system/console.c \
 	tests/system/exits.c \
+	tests/system/fallback.c \
 	tests/system/ipcbench.c \
 	tests/system/load.c \
 	tests/system/machine.c \
