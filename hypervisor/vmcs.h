@@ -169,6 +169,7 @@ enum vmcs_segment { VMCS_ES, VMCS_CS, VMCS_SS, VMCS_DS, VMCS_FS, VMCS_GS, VMCS_L
 
 #define VMCS_PENDING_STEP (1ull << 14) /* BS of VMCS_PENDING_DEBUG */
 #define VMCS_PENDING_ALL (VMCS_PENDING_STEP | 1ull << 12 | 0xf) /* and enabled breakpoint, B3 to B0 */
+#define VMCS_RIGHTS_LONG (1u << 13)
 #define VMCS_RIGHTS_UNUSABLE (1u << 16)
 
 /* EPT pointer: 25.6.11. */

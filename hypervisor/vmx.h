@@ -154,6 +154,12 @@ unsigned vmx_apic_exit(struct vcpu *v, const struct vmx *x, u32 reason);
 
 unsigned vmx_exit(struct vcpu *v, struct vmx *x, u32 reason);         /* vmx_exit.c */
 void vmx_requeue(struct vcpu *v);                /* the event whose delivery the exit interrupted */
+/*
+ * An injected software interrupt returns to rip: to where an instruction of one byte would end that starts one byte before,
+ * which is where rip stands from vmx_inject() until the event is delivered. Length 0 would say the same, but old processors
+ * and KVM do not take it (A.6, bit 30 of IA32_VMX_MISC).
+ */
+void vmx_soft_move(s64 bytes);
 unsigned vmx_skip_handled(struct vcpu *v);       /* the instruction has been dealt with */
 u64 vmx_register_read(struct vcpu *v, u32 number); /* general registers by their numbers in instructions */
 void vmx_register_write(struct vcpu *v, u32 number, u64 value);

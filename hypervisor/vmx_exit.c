@@ -19,6 +19,13 @@ static void vmx_block_nmi(struct vcpu *v, bool blocked)
     vmcs_write(VMCS_INTERRUPTIBILITY, now | (blocked ? VMCS_BLOCKED_NMI : 0));
 }
 
+void vmx_soft_move(s64 bytes)
+{
+    u64 rip = vmcs_read(VMCS_GUEST_RIP) + (u64)bytes;
+
+    vmcs_write(VMCS_GUEST_RIP, vmcs_read(VMCS_GUEST_ES_RIGHTS + 2u * VMCS_CS) & VMCS_RIGHTS_LONG ? rip : (u32)rip);
+}
+
 /*
  * An event whose delivery the exit interrupted is injected again (28.2.4). But the instruction that raises a software
  * interrupt or exception is executed again, unless the event was injected.
@@ -31,6 +38,8 @@ void vmx_requeue(struct vcpu *v)
         return;
     if (type >= CB_INJECT_TYPE_SOFT && (v->injected & INJECT_TYPE) != type)
         return;
+    if (type >= CB_INJECT_TYPE_SOFT)
+        vmx_soft_move(1);
     if (type == CB_INJECT_TYPE_NMI)
         vmx_block_nmi(v, false);
     v->inject = event & INJECT_MASK;

@@ -151,7 +151,10 @@ static void vmx_inject(struct vcpu *v)
         inject &= ~CB_INJECT_ERROR;
     vmcs_write(VMCS_ENTRY_EVENT, inject & INJECT_MASK);
     vmcs_write(VMCS_ENTRY_EVENT_ERROR, v->inject_error);
-    vmcs_write(VMCS_ENTRY_INSN_LEN, 0); /* a software interrupt returns to rip */
+    if ((inject & INJECT_TYPE) >= CB_INJECT_TYPE_SOFT) {
+        vmcs_write(VMCS_ENTRY_INSN_LEN, 1);
+        vmx_soft_move(-1);
+    }
     if ((inject & INJECT_TYPE) == CB_INJECT_TYPE_NMI)
         v->nmi = VCPU_NMI_BLOCKED;
 }
@@ -224,6 +227,8 @@ static ALWAYS_INLINE void vmx_registers_leave(struct vmx *x)
 static void vmx_inject_again(struct vcpu *v)
 {
     v->inject = vmcs_read(VMCS_ENTRY_EVENT) & CB_INJECT_VALID ? v->injected : 0;
+    if ((v->inject & INJECT_TYPE) >= CB_INJECT_TYPE_SOFT)
+        vmx_soft_move(1);
     vmcs_write(VMCS_ENTRY_EVENT, 0);
 }
 

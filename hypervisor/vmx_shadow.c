@@ -9,11 +9,10 @@
 #include "virt.h"
 #include "vmx.h"
 
-#define RIGHTS_L (1u << 13)
 
 static bool code64(const struct paging *p)
 {
-    return paging_long(p) && (vmcs_read(VMCS_GUEST_ES_RIGHTS + 2u * VMCS_CS) & RIGHTS_L);
+    return paging_long(p) && (vmcs_read(VMCS_GUEST_ES_RIGHTS + 2u * VMCS_CS) & VMCS_RIGHTS_LONG);
 }
 
 static const char *refusal(const struct paging *p)

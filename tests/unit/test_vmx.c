@@ -369,6 +369,34 @@ Test(vmx, nmi_is_delivered_again)
     cr_expect_eq(vcpu.inject, CB_INJECT_VALID | CB_INJECT_TYPE_NMI | EXCEPTION_NMI);
 }
 
+/* Injected, it stood one byte before where it returns to; raised by the guest, its instruction is executed again. */
+Test(vmx, software_interrupt_is_delivered_again)
+{
+    u32 event = CB_INJECT_VALID | CB_INJECT_TYPE_SOFT | 77;
+
+    vcpu.injected = event;
+    vmcs[VMCS_GUEST_RIP] = 0xfff;
+    vmcs[VMCS_VECTORING] = event;
+    cr_expect_eq(leave(VMCS_REASON_EPT_VIOLATION, VMCS_EPT_WRITE), CB_EXIT_MEMORY);
+    cr_expect_eq(vcpu.inject, event);
+    cr_expect_eq(vmcs[VMCS_GUEST_RIP], 0x1000);
+
+    setup();
+    vmcs[VMCS_GUEST_ES_RIGHTS + 2 * VMCS_CS] &= ~(u64)VMCS_RIGHTS_LONG;
+    vcpu.injected = event;
+    vmcs[VMCS_GUEST_RIP] = UINT32_MAX; /* injected at 0 */
+    vmcs[VMCS_VECTORING] = event;
+    cr_expect_eq(leave(VMCS_REASON_EPT_VIOLATION, VMCS_EPT_WRITE), CB_EXIT_MEMORY);
+    cr_expect_eq(vmcs[VMCS_GUEST_RIP], 0);
+
+    setup();
+    vmcs[VMCS_GUEST_RIP] = 0xfff;
+    vmcs[VMCS_VECTORING] = event;
+    cr_expect_eq(leave(VMCS_REASON_EPT_VIOLATION, VMCS_EPT_WRITE), CB_EXIT_MEMORY);
+    cr_expect_eq(vcpu.inject, 0);
+    cr_expect_eq(vmcs[VMCS_GUEST_RIP], 0xfff);
+}
+
 /* CD and NW are remembered, not set; what cannot be is #GP, and changes nothing. */
 Test(vmx, control_registers_that_leave)
 {

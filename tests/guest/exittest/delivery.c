@@ -91,6 +91,18 @@ void test_delivery_nmi(void)
     EXPECT_HLT(AT_hlt);
 }
 
+/* An injected one is not: it comes once, and returns to where the guest was. */
+void test_delivery_injected_soft(void)
+{
+    uint32_t event = INJECT(SOFT, VECTOR_FREE);
+    uint64_t rip = vm_address(AT_hlt);
+
+    CHECK(begin(AT_hlt, PAGE(GUEST_IDT), event, 0));
+    CHECK(resume(VECTOR_FREE, event, NO_ERROR, rip, rip));
+    vm_return();
+    EXPECT_HLT(AT_hlt);
+}
+
 void test_delivery_injected(void)
 {
     uint32_t event = INJECT(EXCEPTION, VECTOR_GP) | (mode == REAL ? 0 : CB_INJECT_ERROR);

@@ -45,6 +45,7 @@ enum mode { REAL, PROTECTED, PAGED, LONG, MODES };
     X(nmi_window, IN_ANY) X(nmi_window_shadow, IN_ANY)                                                \
     X(delivery_exception, IN_ANY) X(delivery_error, IN_PROTECTED) X(delivery_soft, IN_ANY)            \
     X(delivery_interrupt, IN_ANY) X(delivery_nmi, IN_ANY) X(delivery_injected, IN_ANY)                \
+    X(delivery_injected_soft, IN_ANY)                                                                 \
     X(delivery_stack, IN_ANY) X(delivery_dropped, IN_ANY)                                             \
     X(apic_state, IN_ANY) X(apic_off, IN_ANY) X(apic_registers, IN_ANY) X(apic_cr8, IN_LONG)          \
     X(apic_writes, IN_ANY) X(apic_accesses, IN_ANY) X(apic_moved, IN_ANY) X(apic_interrupt, IN_ANY)   \
