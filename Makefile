@@ -678,6 +678,12 @@ $(B)/iso/noroot.iso: boot/mkiso $(HYPERVISOR)
 	@echo "  ISO     $@"
 	$(Q)boot/mkiso $@ exit-port=0xf4 $(HYPERVISOR) $(HYPERVISOR)
 
+# Firmware that leaves the interrupt remapping of QEMU's Intel IOMMU on: GRUB writes its command register.
+$(B)/iso/remapping.iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(B)/iso/linked.dtb $(foreach m,$(ISO_linked),$(lastword $(subst =, ,$(m))))
+	@echo "  ISO     $@"
+	$(Q)VIDEO=text FIRST='write_dword 0xfed90018 0x02000000' boot/mkiso $@ exit-port=0xf4 $(HYPERVISOR) $(ROOT) \
+		manifest=$(B)/iso/linked.dtb $(ISO_linked)
+
 # ---- Run -----------------------------------------------------------------------------------------------------
 
 EMULATOR ?= qemu
@@ -702,6 +708,7 @@ run: run-machine ## Linux on Corbel on QEMU (EMULATOR=bochs: on Bochs), the term
 
 SYSTEM := $(B)/tests/system/test
 SYSTEM_NEEDS := $(SYSTEM) $(CHECK_DUMP) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso $(B)/iso/noroot.iso \
+	$(B)/iso/remapping.iso \
 	$(patsubst %,$(B)/iso/%-mitigations.iso,calltest race run) \
 	$(patsubst %,$(B)/iso/%-plain.iso,exittest race)
 

@@ -70,3 +70,15 @@ Test(platform, no_pit_no_hpet)
 {
     expect_clock("platform-no-hpet", "q35,pit=off,hpet=off", "kHz (PM timer)");
 }
+
+/* It would keep back the interrupts of the I/O APIC, which are not in its table. */
+Test(platform, remapping_left_on)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "platform-remapping", ISO("remapping"),
+                       (const char *const[]){"-machine", "q35,kernel-irqchip=off", "-device", "intel-iommu,intremap=on", NULL});
+    machine_expect(&m, "iommu: the firmware has left the one at fed90000 on: turned off", SECONDS);
+    machine_expect(&m, "left] linked: ok", SECONDS);
+    machine_expect_end(&m, 0, SECONDS);
+}
