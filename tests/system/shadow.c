@@ -71,7 +71,7 @@ Test(shadow, exits_on_vmx)
     machine_expect(&m, "test hostile (64 bits): ok", MINUTES);
     for (unsigned mode = 0; mode < 3; mode++) {
         static const char *const tests[] = {"control_registers", "memory_read", "memory_write", "memory_exec", "memory_rights",
-                                            "delivery_stack", "hostile"};
+                                            "delivery_stack", "inject_soft", "delivery_injected_soft", "hostile"};
         static const char *const modes[] = {"32 bits", "32 bits, paging", "64 bits"};
 
         for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
