@@ -678,10 +678,12 @@ $(B)/iso/noroot.iso: boot/mkiso $(HYPERVISOR)
 	@echo "  ISO     $@"
 	$(Q)boot/mkiso $@ exit-port=0xf4 $(HYPERVISOR) $(HYPERVISOR)
 
-# Firmware that leaves the interrupt remapping of QEMU's Intel IOMMU on: GRUB writes its command register.
-$(B)/iso/remapping.iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(B)/iso/linked.dtb $(foreach m,$(ISO_linked),$(lastword $(subst =, ,$(m))))
+# Firmware that leaves things behind, with GRUB in its place: an interrupt with a vector of its own (an IPI to itself), which
+# the BIOS takes without ending it; and interrupt remapping, where the machine has an Intel IOMMU.
+$(B)/iso/firmware.iso: boot/mkiso $(HYPERVISOR) $(ROOT) $(B)/iso/linked.dtb $(foreach m,$(ISO_linked),$(lastword $(subst =, ,$(m))))
 	@echo "  ISO     $@"
-	$(Q)VIDEO=text FIRST='write_dword 0xfed90018 0x02000000' boot/mkiso $@ exit-port=0xf4 $(HYPERVISOR) $(ROOT) \
+	$(Q)VIDEO=text FIRST='write_dword 0xfee00300 0x440f5; write_dword 0xfed90018 0x02000000' \
+		boot/mkiso $@ exit-port=0xf4 $(HYPERVISOR) $(ROOT) \
 		manifest=$(B)/iso/linked.dtb $(ISO_linked)
 
 # ---- Run -----------------------------------------------------------------------------------------------------
@@ -708,7 +710,7 @@ run: run-machine ## Linux on Corbel on QEMU (EMULATOR=bochs: on Bochs), the term
 
 SYSTEM := $(B)/tests/system/test
 SYSTEM_NEEDS := $(SYSTEM) $(CHECK_DUMP) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso $(B)/iso/noroot.iso \
-	$(B)/iso/remapping.iso \
+	$(B)/iso/firmware.iso \
 	$(patsubst %,$(B)/iso/%-mitigations.iso,calltest race run) \
 	$(patsubst %,$(B)/iso/%-plain.iso,exittest race)
 
