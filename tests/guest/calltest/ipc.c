@@ -308,7 +308,7 @@ static bool probe_own(const struct probe_regs *r)
     const uint64_t lost[] = {r->rbx, r->rbp, r->r12, r->r13, r->r14, r->r15};
 
     for (uint32_t i = 0; i < sizeof(lost) / sizeof(*lost); i++)
-        if (lost[i] == PROBE_REPLY_SECRET || lost[i] >> 63) /* the handler's, the kernel's */
+        if (lost[i] == PROBE_REPLY_SECRET || (lost[i] >> 63 && lost[i] < -4096ull)) /* the handler's, the kernel's */
             return false;
     return true;
 }

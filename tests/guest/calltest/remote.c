@@ -350,23 +350,28 @@ static void work(uint64_t badge, struct cb_args *message)
  */
 void test_remote_helping(void)
 {
-    struct cb_args message = {.a1 = 1000000};
-    uint64_t start, ticks;
+    struct cb_args message;
+    uint64_t start, ticks = UINT64_MAX;
 
     struct thread *handler = serve(work);
     uint32_t portal = handler ? test_portal(handler, 0, 0) : 0;
 
     CHECK(portal);
-    start = clock_tsc();
-    CHECK_OK(cb_call(portal, &message));
-    ticks = clock_tsc() - start;
-    callers[0] = (struct caller){.portal = portal, .word = message.a1 * clock_ticks(30 * MS) / ticks};
+    for (uint32_t i = 0; i < 10; i++) { /* the emulator may stand still in between: the shortest counts */
+        message = (struct cb_args){.a1 = 1000000};
+        start = clock_tsc();
+        CHECK_OK(cb_call(portal, &message));
+        uint64_t took = clock_tsc() - start;
+
+        ticks = took < ticks ? took : ticks;
+    }
+    callers[0] = (struct caller){.portal = portal, .word = 1000000 * clock_ticks(30 * MS) / ticks};
     CHECK(test_thread_budget(test_other_cpu(), PRIORITY_MID + 1, MS, 1000 * MS, call, &callers[0]));
-    CHECK(test_await(&entered, 2));
+    CHECK(test_await(&entered, 11));
     CHECK(test_settle(test_other_cpu())); /* its budget is spent */
     CHECK_EQUAL(returned, 0);
     start = clock_tsc();
-    message.a1 = 0;
+    message = (struct cb_args){0};
     CHECK_OK(cb_call(portal, &message));
     CHECK(clock_tsc() - start < clock_ticks(10000 * MS));
     CHECK(test_await(&returned, 1));
