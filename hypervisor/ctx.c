@@ -286,6 +286,7 @@ void ctx_abort(struct ctx *c)
     case CTX_REMOTE:
         if (!remote_leave(c))
             return;
+        c->remote.outstanding = false;
         break;
     default: return;
     }
@@ -343,6 +344,8 @@ void ctx_stop(struct ctx *c)
 void ctx_kill(struct ctx *c)
 {
     ctx_drop_callers(c);
+    if (c->state == CTX_REMOTE || c->remote.outstanding)
+        (void)remote_leave(c);
     switch ((enum ctx_state)c->state) {
     case CTX_WAITING:
         if (!ctx_is_vcpu(c))
@@ -351,7 +354,6 @@ void ctx_kill(struct ctx *c)
     case CTX_GRACE: grace_leave(c); break;
     case CTX_CALLING:
     case CTX_HELPING: ctx_leave_callee(c); break;
-    case CTX_REMOTE: remote_leave(c); break;
     default: break;
     }
     timerq_remove(&cpu.timers, &c->timer);

@@ -108,23 +108,47 @@ static void wait_for_handler(struct ctx *c, struct ctx *h)
     cpu.current = NULL;
 }
 
+/* A call with flags, which are for vCPUs alone: it is not given up when an upcall is due. */
+static NOINLINE status_t call_with_upcalls(struct ctx *c, const struct regs *r)
+{
+    u32 flags = CALL_FLAGS(r);
+    status_t status;
+    u64 word;
+
+    if (!ctx_is_vcpu(c))
+        return FAULT(BAD_PARAM, 0);
+    if (flags == CB_CALL_DROP)
+        return remote_drop(c);
+    if (flags == (CB_CALL_UPCALLS | CB_CALL_RESUME))
+        return remote_resume(c);
+    if (flags != CB_CALL_UPCALLS)
+        return FAULT(BAD_PARAM, 0);
+    status = call_lookup(CALL_SEL(r), CB_TYPE_PORTAL, CB_RIGHT_CALL, 0, &word);
+    if (status)
+        return status;
+    if (!info_valid(r->r10) || CB_INFO_GROUPS(r->r10))
+        return FAULT(BAD_PARAM, 5);
+    return remote_call(c, slot_word_object(word), true);
+}
+
 status_t ipc_call(struct regs *r)
 {
     struct ctx *c = cpu.current, *h;
     struct portal *p;
     struct thread *t;
     u64 word, info = r->r10;
-    status_t status = call_lookup(CALL_SEL(r), CB_TYPE_PORTAL, CB_RIGHT_CALL, 0, &word);
+    status_t status;
 
+    if (CALL_FLAGS(r))
+        return call_with_upcalls(c, r);
+    status = call_lookup(CALL_SEL(r), CB_TYPE_PORTAL, CB_RIGHT_CALL, 0, &word);
     if (status)
         return status;
     p = slot_word_object(word);
-    if (CALL_FLAGS(r))
-        return FAULT(BAD_PARAM, 0);
     if (!info_valid(info) || CB_INFO_GROUPS(info))
         return FAULT(BAD_PARAM, 5);
     if (p->cpu != cpu.id)
-        return remote_call(c, p);
+        return remote_call(c, p, false);
     t = portal_handler(p);
     if (!t || t->ctx.state == CTX_STOPPED)
         return FAULT(ABORTED, 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Calls between CPUs. The caller c lives on CPU A, the handler h on B, which has a scheduling context of its own. c
- * queues at h and blocks (CTX_REMOTE); chains of calls end there, so that each lies on one CPU. When h's scheduling
+ * queues at h and blocks (CTX_REMOTE); chains of calls end there, so that each lies on one CPU. (A vCPU
+ * that wants upcalls meanwhile calls in the same way, on its own CPU too.) When h's scheduling
  * context is picked and h is idle, B takes the first caller, copies its message and runs h. The reply is copied into c
  * by B as well; A only makes c ready again. Each side is told by a post (CTX_OP_CALLED, CTX_OP_REPLIED).
  *
@@ -19,6 +20,8 @@
  * - A recalls c while B copies its message: h begins all the same, without a caller, as if the recall had come just
  *   afterwards; the message is c's own memory in any case.
  * - A post comes late, when c is in its next call already: remote_finish() goes by the state, which is not final then.
+ * - A vCPU may stop waiting, when an upcall is due (`outstanding`), while all goes on; so message and reply stand in
+ *   c->remote, and its UTCB is the call's until A has taken the reply.
  * - A queues, breaks off and queues again as fast as it can: it interrupts B only if `called` is clear, which B's
  *   scheduler does, under the lock, when it has found the queue empty.
  * - A queues while the handler or portal dies: `open` is cleared, and the portal marked as dying, before the lock is
@@ -37,6 +40,7 @@
 #include "call.h"
 #include "portal.h"
 #include "thread.h"
+#include "vcpu.h"
 
 static bool is_dying(const struct object *obj)
 {
@@ -46,7 +50,7 @@ static bool is_dying(const struct object *obj)
 /* Ends the link between `c`, QUEUED or SERVED, and its handler. post_lock held. */
 static void unlink(struct ctx *c, enum remote_state state)
 {
-    struct remote_server *server = &c->remote.handler->remote;
+    struct remote_server *server = &c->remote.portal->handler->remote;
 
     if (c->remote.state == REMOTE_QUEUED)
         timerq_remove(&server->callers, &c->remote.place);
@@ -65,13 +69,23 @@ static struct ctx *first_caller(const struct remote_server *server)
 
 /* ---- The caller's CPU ---- */
 
+static enum remote_state state_of(struct ctx *c)
+{
+    struct cpu *home = cpu_of(c->remote.cpu);
+    enum remote_state state;
+
+    lock_take(&home->post_lock);
+    state = (enum remote_state)c->remote.state;
+    lock_drop(&home->post_lock);
+    return state;
+}
+
 /* Highest priority first. True: the handler's CPU is to be told. post_lock held. */
 static bool enqueue(struct ctx *c, struct portal *p, struct thread *t, u32 priority)
 {
     bool tell = !t->remote.called;
 
     t->remote.called = true;
-    c->remote.handler = t;
     c->remote.portal = p;
     c->remote.state = REMOTE_QUEUED;
     list_append(&p->callers, &c->remote.node);
@@ -79,7 +93,36 @@ static bool enqueue(struct ctx *c, struct portal *p, struct thread *t, u32 prior
     return tell;
 }
 
-status_t remote_call(struct ctx *c, struct portal *p)
+static void save_words(u64 words[5], const struct regs *r)
+{
+    words[0] = r->rsi;
+    words[1] = r->rdx;
+    words[2] = r->r8;
+    words[3] = r->r9;
+    words[4] = r->r10;
+}
+
+/* Breaks off a call that is outstanding. False: its reply is being written; it will be over in a moment. */
+static bool drop(struct ctx *c)
+{
+    if (c->remote.outstanding && !remote_leave(c) && state_of(c) == REMOTE_REPLYING)
+        return false;
+    c->remote.outstanding = false;
+    return true;
+}
+
+/* The call of `c` is queued: it waits for the reply, unless an upcall is due and counts. */
+static status_t await_reply(struct ctx *c)
+{
+    if (c->remote.upcalls && !vcpu_listen(vcpu_of(c))) {
+        c->remote.outstanding = true;
+        return FAULT(INTERRUPTED, 0);
+    }
+    ctx_block(c, CTX_REMOTE);
+    return CALL_BLOCKED;
+}
+
+status_t remote_call(struct ctx *c, struct portal *p, bool upcalls)
 {
     struct cpu *home = cpu_of(p->cpu);
     struct thread *t = portal_handler(p);
@@ -87,7 +130,11 @@ status_t remote_call(struct ctx *c, struct portal *p)
 
     if (!t)
         return FAULT(ABORTED, 0);
+    if (!drop(c))
+        return CALL_AGAIN;
     c->remote.cpu = p->cpu;
+    c->remote.upcalls = upcalls;
+    save_words(c->remote.words, &c->regs);
     lock_take(&home->post_lock);
     open = t->remote.open && !is_dying(&p->obj);
     if (open)
@@ -99,10 +146,54 @@ status_t remote_call(struct ctx *c, struct portal *p)
         return FAULT(BAD_CPU, 0);
     if (!ctx_is_vcpu(c))
         thread_of(c)->calls++;
-    ctx_block(c, CTX_REMOTE);
     if (tell)
         ctx_post(&t->ctx, CTX_OP_CALLED);
-    return CALL_BLOCKED;
+    return await_reply(c);
+}
+
+/* The call is over: takes the reply. Anything else: it is not. */
+static status_t take_reply(struct ctx *c)
+{
+    enum remote_state state = state_of(c);
+
+    if (state != REMOTE_REPLIED && state != REMOTE_LOST)
+        return CALL_BLOCKED;
+    c->remote.outstanding = false;
+    if (state == REMOTE_LOST)
+        return FAULT(ABORTED, 0);
+    c->regs.rsi = c->remote.words[0];
+    c->regs.rdx = c->remote.words[1];
+    c->regs.r8 = c->remote.words[2];
+    c->regs.r9 = c->remote.words[3];
+    c->regs.r10 = c->remote.words[4];
+    return CB_OK;
+}
+
+status_t remote_resume(struct ctx *c)
+{
+    status_t status;
+
+    if (!c->remote.outstanding)
+        return FAULT(EMPTY, 0);
+    status = take_reply(c);
+    return status == CALL_BLOCKED ? await_reply(c) : status;
+}
+
+status_t remote_drop(struct ctx *c)
+{
+    return drop(c) ? CB_OK : CALL_AGAIN;
+}
+
+void remote_interrupt(struct ctx *c)
+{
+    c->remote.outstanding = true;
+    ctx_finish(c, FAULT(INTERRUPTED, 0));
+}
+
+void remote_recall(struct ctx *c)
+{
+    if (c->remote.outstanding && c->state != CTX_REMOTE)
+        (void)remote_leave(c);
 }
 
 bool remote_leave(struct ctx *c)
@@ -120,18 +211,10 @@ bool remote_leave(struct ctx *c)
 
 void remote_finish(struct ctx *c)
 {
-    struct cpu *home = cpu_of(c->remote.cpu);
-    enum remote_state state;
+    status_t status = c->state == CTX_REMOTE ? take_reply(c) : CALL_BLOCKED;
 
-    if (c->state != CTX_REMOTE)
-        return;
-    lock_take(&home->post_lock);
-    state = (enum remote_state)c->remote.state;
-    lock_drop(&home->post_lock);
-    if (state == REMOTE_REPLIED)
-        ctx_finish(c, CB_OK);
-    else if (state == REMOTE_LOST)
-        ctx_finish(c, FAULT(ABORTED, 0));
+    if (status != CALL_BLOCKED)
+        ctx_finish(c, status);
 }
 
 /* ---- The handler's CPU ---- */
@@ -167,7 +250,8 @@ static struct ctx *take_caller(struct ctx *h, u32 *level)
         c->remote.state = REMOTE_SERVED;
         __atomic_store_n(&server->serving, c, __ATOMIC_RELAXED);
         *level = c->remote.portal->level;
-        ipc_enter(h, c->remote.portal, c->regs.rsi, c->regs.rdx, c->regs.r8, c->regs.r9, c->regs.r10);
+        ipc_enter(h, c->remote.portal, c->remote.words[0], c->remote.words[1], c->remote.words[2], c->remote.words[3],
+                  c->remote.words[4]);
     }
     lock_drop(&cpu.post_lock);
     return c;
@@ -228,11 +312,7 @@ void remote_reply(struct ctx *h, const struct regs *r)
         return;
     ipc_transfer(h, c, r->r10);
     lock_take(&cpu.post_lock);
-    c->regs.rsi = r->rsi;
-    c->regs.rdx = r->rdx;
-    c->regs.r8 = r->r8;
-    c->regs.r9 = r->r9;
-    c->regs.r10 = r->r10;
+    save_words(c->remote.words, r);
     c->remote.state = REMOTE_REPLIED;
     lock_drop(&cpu.post_lock);
     ctx_post(c, CTX_OP_REPLIED);

@@ -22,15 +22,17 @@ enum remote_state {
 
 /*
  * The caller's part, in struct ctx: of meaning while it is in CTX_REMOTE. All but `cpu` is guarded by the post_lock
- * of that CPU. `handler`, `portal`, `node` and `place` mean something in QUEUED and SERVED: then both still exist.
+ * of that CPU. `portal`, `node` and `place` mean something in QUEUED and SERVED: then portal and handler still exist.
  */
 struct remote {
-    struct thread *handler;
-    struct portal *portal;
+    struct portal *portal; /* whose handler is called: that takes leave of its callers before it does of its portals */
     struct list node;   /* portal->callers */
     struct timer place; /* QUEUED: handler->remote.callers */
+    u64 words[5];       /* the message's four words and information; then the reply's */
     u32 cpu;            /* the handler's */
     u8 state;           /* enum remote_state */
+    bool upcalls;       /* the caller's CPU: a vCPU's, which stops waiting when an upcall is due */
+    bool outstanding;   /* the caller's CPU: it has stopped waiting, and the call goes on */
 };
 
 /* The handler's part, in struct thread. post_lock of its CPU, which alone makes `serving` anything but NULL. */
@@ -43,8 +45,21 @@ struct remote_server {
 
 /* ---- The caller's CPU ---- */
 
-/* ipc_call(): the current context makes the call that is in its registers. */
-status_t remote_call(struct ctx *c, struct portal *p) MUST_CHECK;
+/*
+ * ipc_call(): the current context makes the call that is in its registers. `upcalls`: it is a vCPU, and waits no longer
+ * than until an upcall is due (vcpu_wake()).
+ */
+status_t remote_call(struct ctx *c, struct portal *p, bool upcalls) MUST_CHECK;
+
+/* The current vCPU waits again for such a call that is outstanding; breaks it off. */
+status_t remote_resume(struct ctx *c) MUST_CHECK;
+status_t remote_drop(struct ctx *c) MUST_CHECK;
+
+/* `c`, in CTX_REMOTE, waits no longer, since an upcall is due. */
+void remote_interrupt(struct ctx *c);
+
+/* A call that is outstanding will be ABORTED when it is waited for. */
+void remote_recall(struct ctx *c);
 
 /* `c`, in CTX_REMOTE, breaks off its call. False: it is over, and CTX_OP_REPLIED has been posted or will be. */
 bool remote_leave(struct ctx *c);

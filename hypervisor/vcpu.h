@@ -179,6 +179,9 @@ void vcpu_signal_here(struct vcpu *v, u32 port); /* home CPU, by a call; `v` wai
 void vcpu_wake(struct vcpu *v);
 void vcpu_recall(struct vcpu *v);
 
+/* cpu.current, about to block: an upcall wakes it from now on (vcpu_wake()). False: one is due already. */
+bool vcpu_listen(struct vcpu *v);
+
 /* Home CPU: the vCPU's one-shot timer has expired. */
 void vcpu_timer(struct vcpu *v);
 

@@ -79,16 +79,20 @@ static bool vcpu_upcall_due(struct vcpu *v)
     return true;
 }
 
+bool vcpu_listen(struct vcpu *v)
+{
+    atomic_store(&v->mode, VCPU_HALTED);
+    if (!vcpu_upcall_due(v))
+        return true;
+    vcpu_out(v);
+    return false;
+}
+
 bool vcpu_halt(struct vcpu *v, bool deaf)
 {
     v->counters[CB_VCPU_COUNTER_HALT]++;
-    if (!deaf) {
-        atomic_store(&v->mode, VCPU_HALTED);
-        if (vcpu_upcall_due(v)) {
-            atomic_store(&v->mode, VCPU_OUT);
-            return false;
-        }
-    }
+    if (!deaf && !vcpu_listen(v))
+        return false;
     ctx_block(&v->ctx, CTX_WAITING);
     return true;
 }
@@ -117,14 +121,21 @@ void vcpu_signal_here(struct vcpu *v, u32 port)
 
 void vcpu_wake(struct vcpu *v)
 {
-    if (v->ctx.state == CTX_WAITING && atomic_load(&v->mode) == VCPU_HALTED && vcpu_upcall_due(v))
+    bool waits = v->ctx.state == CTX_WAITING, calls = v->ctx.state == CTX_REMOTE && v->ctx.remote.upcalls;
+
+    if ((!waits && !calls) || atomic_load(&v->mode) != VCPU_HALTED || !vcpu_upcall_due(v))
+        return;
+    if (waits)
         vcpu_resume(v, true);
+    else
+        remote_interrupt(&v->ctx);
 }
 
 void vcpu_recall(struct vcpu *v)
 {
     __atomic_store_n(&v->recalled, true, __ATOMIC_SEQ_CST);
     vcpu_set_special(v);
+    remote_recall(&v->ctx);
     if (v->ctx.state == CTX_WAITING)
         vcpu_resume(v, true);
     else

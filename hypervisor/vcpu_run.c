@@ -188,5 +188,6 @@ void vcpu_call_done(struct vcpu *v)
     if (!v->in_call)
         return;
     v->in_call = false;
+    vcpu_out(v); /* it may have listened for upcalls */
     virt_skip(v, v->insn_len);
 }

@@ -75,6 +75,9 @@ enum cb_call {
 #define CB_PAIR(low, high) ((uint64_t)(uint32_t)(low) | (uint64_t)(high) << 32)
 
 /* Flags, per call. */
+#define CB_CALL_UPCALLS 0x1u       /* call, by a vCPU: give INTERRUPTED when an upcall is due; the call goes on */
+#define CB_CALL_RESUME 0x2u        /* ... with UPCALLS: waits for the one that was interrupted */
+#define CB_CALL_DROP 0x4u          /* ... alone: breaks that off */
 #define CB_WAIT_POLL 0x1u          /* wait: do not block, give EMPTY instead */
 #define CB_REVOKE_SELF 0x1u        /* revoke: the named capability itself as well */
 #define CB_DOMAIN_GUEST 0x1u       /* domain_create: the address space is guest-physical */

@@ -29,7 +29,8 @@
     X(13, ABORTED, "the wait or call was broken off from outside")                       \
     X(14, UNSUPPORTED, "this machine lacks the feature")                                 \
     X(15, TOO_DEEP, "the derivation chain is as long as it may get")                     \
-    X(16, DYING, "the object is being revoked or destroyed")
+    X(16, DYING, "the object is being revoked or destroyed")                             \
+    X(17, INTERRUPTED, "an upcall is due; the call goes on, and can be waited for again")
 
 enum cb_status {
 #define CB_STATUS_ENUM(number, name, text) CB_##name = number,

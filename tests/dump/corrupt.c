@@ -111,7 +111,7 @@ static u64 *translation(void)
     X(receiver, "contexts", struct ctx *, context(CTX_WAITING), AT(v->event)->receiver = NULL)                      \
     X(caller, "contexts", struct ctx *, context(CTX_CALLING), AT(v->callee)->caller = NULL)                         \
     X(callee, "contexts", struct ctx *, context(CTX_CALLING), v->callee = NULL)                                     \
-    X(remote, "contexts", struct ctx *, context(CTX_REMOTE), v->remote.handler = NULL)                              \
+    X(remote, "contexts", struct ctx *, context(CTX_REMOTE), v->remote.portal = NULL)                               \
     X(remote_list, "contexts", struct ctx *, context(CTX_REMOTE), AT(v->remote.node.prev)->next = v->remote.node.next) \
     X(helper, "contexts", struct ctx *, context(CTX_HELPING), v->state = CTX_READY)                                 \
     X(asleep, "contexts", struct ctx *, context(CTX_WAITING), v->state = CTX_READY)                                 \

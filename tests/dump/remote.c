@@ -13,6 +13,13 @@ static const struct remote *remote_of(const struct thing *c)
     return &((const struct ctx *)(const void *)c->obj)->remote;
 }
 
+static bool calls(const struct thing *c, u64 handler)
+{
+    const struct thing *p = thing_find(remote_of(c)->portal);
+
+    return p && p->obj->type == CB_TYPE_PORTAL && (u64)((const struct portal *)(const void *)p->obj)->handler == handler;
+}
+
 /* A thread or vCPU that says of its call what `state` is. */
 static struct thing *caller_expect(const struct ctx *kernel, u64 handler, enum remote_state state)
 {
@@ -22,8 +29,8 @@ static struct thing *caller_expect(const struct ctx *kernel, u64 handler, enum r
         bad(AREA, "%lx has a caller on another CPU that is no context: %p", handler, (const void *)kernel);
         return NULL;
     }
-    if (((const struct ctx *)(const void *)c->obj)->state != CTX_REMOTE || remote_of(c)->state != (u8)state ||
-        (u64)remote_of(c)->handler != handler)
+    if ((((const struct ctx *)(const void *)c->obj)->state != CTX_REMOTE && !remote_of(c)->outstanding) || remote_of(c)->state != (u8)state ||
+        !calls(c, handler))
         bad(AREA, "%lx, in state %u, is said to call %lx", c->kernel, remote_of(c)->state, handler);
     return c;
 }

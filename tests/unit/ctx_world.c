@@ -112,6 +112,11 @@ void vcpu_recall(struct vcpu *v)
     v->recalled = true;
 }
 
+bool vcpu_listen(struct vcpu *v)
+{
+    return !(atomic_load(&v->hazards) & VCPU_HAZARD_UPCALL);
+}
+
 void vcpu_call_done(struct vcpu *v)
 {
     (void)v;
@@ -233,6 +238,21 @@ void world_exit(void)
         sched_pick();
 }
 
+static struct vcpu vcpu;
+
+struct vcpu *world_vcpu(void)
+{
+    memset(&vcpu, 0, sizeof(vcpu));
+    context(&vcpu.ctx, CTX_READY);
+    vcpu.ctx.obj.type = CB_TYPE_VCPU;
+    vcpu.ctx.flags = CTX_FLAG_VCPU;
+    bind(&scheds[0], &vcpu.ctx, 20);
+    scheds[0].state = SCHED_RUNNING;
+    cpu.sched = &scheds[0];
+    cpu.current = &vcpu.ctx;
+    return &vcpu;
+}
+
 /* As if the scheduling context ran what it is bound to. */
 static void run(unsigned i)
 {
@@ -248,7 +268,16 @@ static void run(unsigned i)
 void world_call_remotely(unsigned i, unsigned which)
 {
     run(i);
-    cr_assert_eq(remote_call(&callers[i].ctx, &portals[which]), CALL_BLOCKED);
+    cr_assert_eq(remote_call(&callers[i].ctx, &portals[which], false), CALL_BLOCKED);
+}
+
+void world_reply(u64 word)
+{
+    cr_assert_eq(cpu.current, &handler.ctx);
+    handler.ctx.state = CTX_IDLE;
+    cpu.current = NULL;
+    remote_reply(&handler.ctx, &(struct regs){ .rsi = word });
+    world_exit();
 }
 
 unsigned queue_length(void)

@@ -31,6 +31,12 @@ void world_exit(void);
 /* callers[i] calls through portals[which]. */
 void world_call_remotely(unsigned i, unsigned which);
 
+/* The handler, which runs, answers. */
+void world_reply(u64 word);
+
+/* A vCPU, in the place of the first caller; it runs. */
+struct vcpu *world_vcpu(void);
+
 unsigned queue_length(void); /* of the run queue */
 
 #endif

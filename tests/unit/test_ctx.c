@@ -107,10 +107,7 @@ Test(ctx, a_remote_call)
     world_exit();
     cr_assert_eq(cpu.current, &handler.ctx);
     cr_assert_eq(handler.ctx.regs.rsi, 7);
-    handler.ctx.state = CTX_IDLE; /* ipc_reply() */
-    cpu.current = NULL;
-    remote_reply(&handler.ctx, &(struct regs){ .rsi = 8 });
-    world_exit();
+    world_reply(8);
     cr_assert_eq(callers[0].ctx.state, CTX_READY);
     cr_assert_eq(callers[0].ctx.regs.rsi, 8);
     cr_assert_eq(callers[0].ctx.regs.rax, CB_OK);
@@ -202,4 +199,101 @@ Test(ctx, a_handler_that_loses_its_caller_goes_on)
     world_exit();
     cr_assert_eq(cpu.current, &handler.ctx);
     cr_assert_eq(cpu.sched, &handler_sched);
+}
+
+/* ---- Calls that upcalls interrupt ---- */
+
+/* A vCPU whose call has been interrupted, and is being handled; its registers have had another use since. */
+static struct ctx *interrupted(void)
+{
+    struct vcpu *v = world_vcpu();
+    struct ctx *c = &v->ctx;
+
+    c->regs.rsi = 7;
+    cr_assert_eq(remote_call(c, &portals[0], true), CALL_BLOCKED);
+    remote_interrupt(c);
+    cr_assert_eq(c->state, CTX_READY);
+    cr_assert_eq(c->regs.rax, FAULT(INTERRUPTED, 0));
+    c->regs.rsi = 1;
+    sched_dequeue(c->sched); /* halted */
+    world_exit();
+    cr_assert_eq(cpu.current, &handler.ctx);
+    cr_assert_eq(handler.ctx.regs.rsi, 7);
+    return c;
+}
+
+Test(ctx, a_reply_waits_for_the_vcpu)
+{
+    struct ctx *c = interrupted();
+
+    world_reply(8);
+    cr_assert_eq(c->regs.rsi, 1);
+    cr_assert_eq(remote_resume(c), CB_OK);
+    cr_assert_eq(c->regs.rsi, 8);
+    cr_assert_eq(remote_resume(c), FAULT(EMPTY, 0));
+}
+
+Test(ctx, a_dropped_call_is_not_answered)
+{
+    struct ctx *c = interrupted();
+
+    cr_assert_eq(remote_drop(c), CB_OK);
+    world_reply(8);
+    cr_assert_eq(c->regs.rsi, 1);
+    cr_assert_eq(remote_resume(c), FAULT(EMPTY, 0));
+    cr_assert_eq(remote_drop(c), CB_OK);
+}
+
+Test(ctx, a_call_while_the_reply_is_being_written_is_made_again)
+{
+    struct ctx *c = interrupted();
+
+    handler.remote.serving = NULL; /* begin_reply(), on another CPU */
+    list_remove(&c->remote.node);
+    c->remote.state = REMOTE_REPLYING;
+    cr_assert_eq(remote_drop(c), CALL_AGAIN);
+    cr_assert_eq(remote_call(c, &portals[0], false), CALL_AGAIN);
+    cr_assert(c->remote.outstanding);
+    c->remote.state = REMOTE_REPLIED;
+    cr_assert_eq(remote_drop(c), CB_OK);
+    cr_assert_not(c->remote.outstanding);
+}
+
+Test(ctx, an_outstanding_call_ends_with_its_vcpu)
+{
+    struct ctx *c = interrupted();
+
+    ctx_kill(c);
+    cr_assert_null(handler.remote.serving);
+    cr_assert_eq(c->remote.state, REMOTE_LOST);
+    world_exit();
+    world_reply(8);
+    cr_assert(ctx_is_quiet(c));
+}
+
+Test(ctx, a_recall_breaks_an_outstanding_call_off)
+{
+    struct ctx *c = interrupted();
+
+    remote_recall(c);
+    cr_assert_null(handler.remote.serving);
+    cr_assert_eq(remote_resume(c), FAULT(ABORTED, 0));
+    cr_assert_eq(remote_resume(c), FAULT(EMPTY, 0));
+}
+
+/* An upcall that is due when the wait begins is not waited for. */
+Test(ctx, an_upcall_before_the_wait)
+{
+    struct vcpu *v = world_vcpu();
+
+    v->hazards = VCPU_HAZARD_UPCALL;
+    cr_assert_eq(remote_call(&v->ctx, &portals[0], true), FAULT(INTERRUPTED, 0));
+    cr_assert_eq(v->ctx.state, CTX_READY);
+    cr_assert_eq(remote_resume(&v->ctx), FAULT(INTERRUPTED, 0));
+    v->hazards = 0;
+    cr_assert_eq(remote_resume(&v->ctx), CALL_BLOCKED);
+    world_exit();
+    world_reply(8);
+    cr_assert_eq(v->ctx.state, CTX_READY);
+    cr_assert_eq(v->ctx.regs.rsi, 8);
 }

@@ -28,6 +28,7 @@
     X(storm_recall)
 #define TESTS(X)                                                                     \
     X(null) X(unknown_calls) X(guest_calls) X(undefined_flags) X(reply_refused)      \
+    X(upcall_resume) X(upcall_drop) X(upcall_again)                                  \
     X(event_bits) X(event_poll) X(event_timeout) X(event_rights) X(event_badges)     \
     X(event_two_waiters) X(event_recall) X(event_destroy) X(event_cpus)              \
     X(account_create) X(account_of_ram) X(account_exhaust) X(account_destroy)        \

@@ -180,6 +180,147 @@ void test_remote_vcpu_recall(void)
     CHECK_OK(cb_signal(gate));
 }
 
+/* ---- Calls that upcalls interrupt ---- */
+
+#define UPCALL_PORT 5u
+#define STEPS 4u
+
+/*
+ * The guest has interrupts off, and looks itself: a hypercall; movw $0, 8 (the event page's `upcall`); hlt. That upcalls are
+ * delivered is what other tests find out.
+ */
+static const uint8_t code_clear[] = {0xc7, 0x06, 0x08, 0x00, 0x00, 0x00, 0xf4};
+#define HYPERCALL_LENGTH 3u
+
+/* The vCPU's calls: with which flags after the first one, and what came of each. */
+static struct {
+    uint32_t flags[STEPS], count;
+    volatile uint32_t done;
+    volatile uint64_t status[STEPS + 1], word;
+} script;
+
+static void vmm_script(uint64_t badge, struct cb_args *message)
+{
+    struct cb_state *state = (struct cb_state *)thread_utcb()->words;
+    uint32_t n = script.done;
+    uint64_t bits;
+
+    if (badge == CB_EXIT_START) {
+        message->a5 = CB_INFO(0, 0, start(state));
+        state->rdi = CB_CALL_WORD(CB_CALL_call, CB_CALL_UPCALLS, GUEST_PORTAL);
+        state->ds.base = GUEST_EVENT_PAGE;
+        return;
+    }
+    message->a5 = 0;
+    if (badge != CB_EXIT_HLT)
+        return;
+    script.status[n] = state->rax;
+    script.word = state->rsi;
+    script.done = n + 1;
+    if (n == script.count)
+        (void)!cb_wait(thread_self()->event, 0, CB_DEADLINE_NONE, &bits);
+    state->rdi = CB_CALL_WORD(CB_CALL_call, script.flags[n % STEPS], GUEST_PORTAL);
+    state->rip = 0;
+    message->a5 = CB_INFO(0, 0, CB_GROUP_BSD | CB_GROUP_RIP);
+}
+
+/* The event that is an upcall to a vCPU which has made its first call, to a handler on `cpu`; 0, with a message, if not. */
+static uint32_t begin_script(uint32_t cpu, uint32_t count, const uint32_t flags[])
+{
+    uint8_t code[HYPERCALL_LENGTH + sizeof(code_clear)];
+    bool svm = task_info()->features & CB_FEATURE_SVM;
+    struct thread *handler = test_handler(cpu, serve, NULL);
+    uint32_t portal = handler ? test_portal(handler, 0, 0) : 0, guest = scratch(), event = test_event(), vcpu = 0;
+
+    memcpy(code, svm ? code_svm : code_vmx, HYPERCALL_LENGTH);
+    memcpy(code + HYPERCALL_LENGTH, code_clear, sizeof(code_clear));
+    memcpy(script.flags, flags, count * sizeof(*flags));
+    script.count = count;
+    script.done = entered = 0;
+    gate = test_event();
+    if (portal && event && gate && write_code(code, sizeof(code)))
+        vcpu = make(guest, test_handler(CPU_MAIN, vmm_script, NULL), CPU_MAIN);
+    if (vcpu && test_status(__FILE__, __LINE__, "serving", thread_handler_serve(handler, PRIORITY_LOW), CB_OK) &&
+        test_status(__FILE__, __LINE__, "a portal", cb_derive(portal, GUEST_PORTAL, guest, CB_RIGHT_CALL, 0, 0), CB_OK) &&
+        test_status(__FILE__, __LINE__, "a port", cb_event_bind(event, vcpu, UPCALL_PORT), CB_OK) &&
+        run(vcpu, CPU_MAIN) && test_await(&entered, 1))
+        return event;
+    return 0;
+}
+
+static bool has_vcpus(void)
+{
+    return task_info()->features & (CB_FEATURE_SVM | CB_FEATURE_VMX);
+}
+
+/* An upcall comes in the middle of the call, which goes on and is answered; on this CPU, and on another one. */
+void test_upcall_resume(void)
+{
+    static const uint32_t resume[] = {CB_CALL_UPCALLS | CB_CALL_RESUME, CB_CALL_UPCALLS | CB_CALL_RESUME};
+
+    for (uint32_t cpu = 0; has_vcpus() && cpu < 2 && cpu < task_info()->cpu_count; cpu++) {
+        uint32_t event = begin_script(cpu, 2, resume);
+
+        CHECK(event);
+        for (uint32_t n = 1; n <= 2; n++) {
+            CHECK_EQUAL(script.done, n - 1);
+            CHECK_OK(cb_signal(event));
+            CHECK(test_await(&script.done, n));
+            CHECK_STATUS(script.status[n - 1], STATUS(INTERRUPTED, 0));
+            CHECK_EQUAL(script.word, 100);
+        }
+        CHECK_EQUAL(entered, 1);
+        CHECK_OK(cb_signal(gate));
+        CHECK(test_await(&script.done, 3));
+        CHECK_OK(script.status[2]);
+        CHECK_EQUAL(script.word, 101);
+    }
+}
+
+/* A service that never answers: the guest gives up. */
+void test_upcall_drop(void)
+{
+    static const uint32_t drop[] = {CB_CALL_DROP, CB_CALL_UPCALLS | CB_CALL_RESUME, CB_CALL_RESUME};
+
+    if (!has_vcpus())
+        return;
+    uint32_t event = begin_script(CPU_MAIN, 3, drop);
+
+    CHECK(event);
+    CHECK_OK(cb_signal(event));
+    CHECK(test_await(&script.done, 4));
+    CHECK_STATUS(script.status[0], STATUS(INTERRUPTED, 0));
+    CHECK_OK(script.status[1]);
+    CHECK_STATUS(script.status[2], STATUS(EMPTY, 0));
+    CHECK_STATUS(script.status[3], STATUS(BAD_PARAM, 0));
+    CHECK_OK(cb_signal(gate));
+}
+
+/* Another call takes the place of one that is outstanding. */
+void test_upcall_again(void)
+{
+    static const uint32_t again[] = {CB_CALL_UPCALLS, CB_CALL_UPCALLS | CB_CALL_RESUME};
+
+    if (!has_vcpus())
+        return;
+    uint32_t event = begin_script(CPU_MAIN, 2, again);
+
+    CHECK(event);
+    CHECK_OK(cb_signal(event));
+    CHECK(test_await(&script.done, 1));
+    CHECK_STATUS(script.status[0], STATUS(INTERRUPTED, 0));
+    CHECK_OK(cb_signal(event)); /* the second call, in whose place the first one is dropped, is interrupted as well */
+    CHECK(test_await(&script.done, 2));
+    CHECK_STATUS(script.status[1], STATUS(INTERRUPTED, 0));
+    CHECK_EQUAL(entered, 1);
+    CHECK_OK(cb_signal(gate));
+    CHECK(test_await(&entered, 2)); /* the first reply went nowhere */
+    CHECK_EQUAL(script.done, 2);
+    CHECK_OK(cb_signal(gate));
+    CHECK(test_await(&script.done, 3));
+    CHECK_OK(script.status[2]);
+}
+
 /* ---- Ports ---- */
 
 #define PORT 0x9000u   /* one for each guest; nothing is there */
