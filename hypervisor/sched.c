@@ -102,6 +102,24 @@ static bool sched_affords(struct sched *s, u64 now)
     return false;
 }
 
+/* A vCPU's `s` is to run, but others do. The guest can look that up (corbel/event.h). */
+static inline void sched_out(struct sched *s, u64 now)
+{
+    s->out_since = now;
+    __atomic_store_n(&vcpu_of(s->bound)->page->preempted, 1, __ATOMIC_RELAXED);
+}
+
+/* That is over. */
+static NOINLINE void sched_back(struct sched *s, u64 now)
+{
+    struct vcpu *v = vcpu_of(s->bound);
+
+    v->stolen += now - s->out_since;
+    s->out_since = 0;
+    __atomic_store_n(&v->page->stolen, v->stolen, __ATOMIC_RELAXED);
+    __atomic_store_n(&v->page->preempted, 0, __ATOMIC_RELAXED);
+}
+
 static void sched_queue(struct sched *s, bool front, u64 now)
 {
     if (!front)
@@ -115,8 +133,12 @@ static void sched_queue(struct sched *s, bool front, u64 now)
 
 void sched_enqueue(struct sched *s)
 {
-    if (s->budget) {
-        sched_queue(s, false, rdtsc());
+    if (s->budget || s->vcpu) {
+        u64 now = rdtsc();
+
+        if (s->vcpu && !s->out_since)
+            sched_out(s, now);
+        sched_queue(s, false, now);
         return;
     }
     s->state = SCHED_QUEUED;
@@ -166,6 +188,7 @@ void sched_dequeue(struct sched *s)
     if (s->budget)
         sched_leave_budget(s);
     s->state = SCHED_UNBOUND;
+    s->out_since = 0;
 }
 
 /*
@@ -183,6 +206,8 @@ static void sched_put(bool last)
     sched_charge(now);
     over = s->left == 0;
     cpu.sched = NULL;
+    if (s->vcpu)
+        sched_out(s, now);
     sched_queue(s, !last && !over, now);
 }
 
@@ -230,6 +255,8 @@ static void sched_slice(void)
 static ALWAYS_INLINE void sched_start(struct sched *s, struct ctx *c, u64 now)
 {
     s->state = SCHED_RUNNING;
+    if (s->out_since)
+        sched_back(s, now);
     cpu.sched = s;
     cpu.sched_since = now;
     cpu.current = c;
@@ -269,6 +296,8 @@ static void sched_park(struct sched *s, struct ctx *c)
     runqueue_remove(&cpu.runqueue, s);
     if (s->budget)
         sched_leave_budget(s);
+    if (s->out_since)
+        sched_back(s, rdtsc()); /* it could not have run */
     s->state = SCHED_PARKED;
     list_append(&c->helpers, &s->node);
 }
@@ -326,6 +355,8 @@ bool sched_hand_over(struct ctx *c)
     if (running) {
         sched_use(running, cpu.sched_since, now);
         running->state = SCHED_QUEUED;
+        if (running->vcpu)
+            sched_out(running, now);
         runqueue_insert(&cpu.runqueue, running, running->left != 0);
         if (running->left == 0)
             running->left = running->slice;

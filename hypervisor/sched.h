@@ -51,10 +51,12 @@ struct sched {
     u32 cpu;               /* constant */
     u8 priority;           /* constant */
     u8 state;              /* enum sched_state; home CPU */
+    bool vcpu;             /* set when it is bound: to a vCPU */
     u64 bit;               /* constant: of its priority, in runqueue.bitmap[priority / 64] */
     u64 slice;             /* constant, TSC ticks: after that it lets others of its priority run */
     u64 left;              /* of the slice, as of the last time it was taken off the CPU */
     u64 consumed;          /* TSC ticks, ever */
+    u64 out_since;         /* a vCPU's: TSC when it could have run, but others did; 0: it runs, or is blocked */
     struct budget *budget; /* constant; NULL: no limit */
     struct ctx *bound;     /* whose it is; tree_lock to write */
     struct list node;      /* run queue, helpers of a context, or budget->throttled */

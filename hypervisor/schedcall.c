@@ -121,6 +121,7 @@ static status_t sched_bind_locked(struct regs *r)
     if (s->bound || c->sched)
         return FAULT(BUSY, s->bound ? 0 : 1);
     s->bound = c;
+    s->vcpu = ctx_is_vcpu(c);
     c->sched = s;
     if (!ctx_is_vcpu(c) && thread_of(c)->handler)
         remote_open(thread_of(c));

@@ -74,6 +74,7 @@ struct vcpu {
     struct cb_event_page *page;   /* direct map; hostile */
     struct list events;           /* tree_lock: events bound to it */
     u64 counters[CB_VCPU_COUNTER_COUNT];
+    u64 stolen;                   /* TSC ticks, ever: could have run, but others did; page->stolen shows it */
     struct shadow *shadow;        /* constant: NULL where the hardware has second-level tables */
     void *hw;                     /* backend: direct map, one page */
     u64 hw_physical;              /* constant: where that is */

@@ -22,7 +22,10 @@ struct cb_event_page {
     uint32_t upcall;    /* 1: an upcall is due */
     uint32_t cpu;       /* kernel, at creation: the vCPU's number */
     uint64_t tsc_khz;   /* kernel, at creation: ticks of the TSC in a millisecond */
-    uint64_t reserved[61];
+    uint64_t stolen;    /* kernel: ticks of the TSC in which the vCPU could have run, and others did */
+    uint32_t preempted; /* kernel: 1 while that goes on */
+    uint32_t reserved0;
+    uint64_t reserved[59];
     uint64_t pending[CB_PORT_WORDS];
     uint64_t mask[CB_PORT_WORDS];
     uint8_t unused[4096 - 512 - 2 * 512];

@@ -11,13 +11,13 @@
 #include "random.h"
 #include "runqueue.h"
 #include "timer.h"
-#include "vcpu.h"
 #include "x86.h"
 
 struct cpu cpu;
 struct actor actors[ACTORS];
 unsigned actor_count;
 u64 world_clock;
+static u64 looked_at, looks;
 
 /* ---- What the scheduler needs of the rest ---- */
 
@@ -85,6 +85,37 @@ static bool is_ready(const struct actor *a)
     return a->thread.ctx.state == CTX_READY && a->sched.state != SCHED_THROTTLED;
 }
 
+/* While `running` ran (NULL: nothing did), the others that could have were out, and those that are vCPUs know that. */
+static void model_out(const struct actor *running, u64 now)
+{
+    u64 ticks = now - looked_at;
+
+    looked_at = now;
+    looks++;
+    for (unsigned i = 0; i < actor_count; i++) {
+        struct actor *a = &actors[i];
+        bool out = a != running && a->thread.ctx.state == CTX_READY;
+
+        if (out)
+            a->out += ticks;
+        if (ctx_is_vcpu(&a->thread.ctx))
+            cr_assert_eq(a->page.preempted, out, "actor %u has been told %u", i, a->page.preempted);
+    }
+}
+
+/* Between two looks, it may have been out for a moment. */
+static void model_stolen(void)
+{
+    for (unsigned i = 0; i < actor_count; i++) {
+        const struct actor *a = &actors[i];
+        u64 stolen = a->page.stolen + (a->page.preempted ? world_clock - a->sched.out_since : 0);
+
+        if (ctx_is_vcpu(&a->thread.ctx))
+            cr_assert_leq(stolen > a->out ? stolen - a->out : a->out - stolen, SLACK + looks * 2 * SPENT,
+                          "actor %u: %lu stolen instead of %lu", i, (unsigned long)stolen, (unsigned long)a->out);
+    }
+}
+
 /* Nobody is lost: what waits for a budget has a timer that will bring it back. */
 static void model_throttled(struct actor *a)
 {
@@ -146,7 +177,8 @@ void world_init(void)
     memset(&cpu, 0, sizeof(cpu));
     memset(actors, 0, sizeof(actors));
     actor_count = 0;
-    world_clock = 1000;
+    looked_at = world_clock = 1000;
+    looks = 0;
     runqueue_init(&cpu.runqueue);
     cpu.armed = UINT64_MAX;
 }
@@ -173,6 +205,10 @@ struct actor *world_add(u8 priority, u64 budget, u64 period)
     c->state = CTX_READY;
     c->sched = s;
     s->bound = c;
+    s->vcpu = random_below(2);
+    c->flags = s->vcpu ? CTX_FLAG_VCPU : 0;
+    if (s->vcpu)
+        a->vcpu.page = &a->page;
     s->priority = priority;
     s->bit = 1ull << priority % 64;
     s->slice = budget;
@@ -265,6 +301,7 @@ void world_run(u64 ticks)
             model_throttled(&actors[i]);
         a = cpu.sched ? CONTAINER_OF(cpu.sched, struct actor, sched) : NULL;
         next = next_time(a, end);
+        model_out(a, next);
         idle = next > world_clock ? 0 : idle + 1;
         cr_assert_lt(idle, 1000, "the clock stands still");
         if (a) {
@@ -284,4 +321,5 @@ void world_run(u64 ticks)
         if (cpu.sched == (a ? &a->sched : NULL) && a && a->work == 0)
             rest(a);
     }
+    model_stolen();
 }

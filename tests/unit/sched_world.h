@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A CPU with the real scheduler on it, and a clock that the test turns on. Actors are threads that spin, block and
- * yield at random; whatever runs is held against what the scheduler promises.
+ * A CPU with the real scheduler on it, and a clock that the test turns on. Actors are threads, some of which pass for
+ * vCPUs, that spin, block and yield at random; whatever runs is held against what the scheduler promises.
  */
 #ifndef SCHED_WORLD_H
 #define SCHED_WORLD_H
 
 #include "sched.h"
 #include "thread.h"
+#include "vcpu.h"
+
+#include <corbel/event.h>
 
 #define ACTORS 24u
 #define LATE 3u   /* ticks by which an interrupt may come late, */
@@ -21,7 +24,10 @@ struct use {
 };
 
 struct actor {
-    struct thread thread;
+    union {
+        struct thread thread;
+        struct vcpu vcpu;
+    };
     struct sched sched;
     struct budget budget; /* if it is limited, and does not share another's */
     struct use uses[USES];
@@ -32,6 +38,8 @@ struct actor {
     u64 waited[ACTORS];  /* ready, since it last ran: how long each of the others did */
     u64 work_max, sleep_max;
     unsigned yields;     /* one in so many times, it yields instead */
+    struct cb_event_page page;
+    u64 out;             /* how long it was ready, or throttled, and did not run */
 };
 
 extern struct actor actors[ACTORS];
@@ -40,13 +48,13 @@ extern u64 world_clock;
 
 void world_init(void);
 
-/* Another thread, ready: budget and period in ticks. */
+/* Another thread, ready (now and then as a vCPU): budget and period in ticks. */
 struct actor *world_add(u8 priority, u64 budget, u64 period);
 
 /* The same, with a budget that it shares. */
 struct actor *world_share(struct actor *with, u8 priority, u64 slice);
 
-/* Lets `ticks` pass. */
+/* Lets `ticks` pass; then what vCPUs were told of the time of others is looked at. */
 void world_run(u64 ticks);
 
 #endif
