@@ -588,6 +588,7 @@ ISOS := \
 	shadow \
 	silent \
 	stain \
+	steal \
 	tiny \
 	two \
 
@@ -631,6 +632,7 @@ ISO_many := $(ISO_LINUX) counter=$(B)/tests/guest/counter.elf
 ISO_load := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_panic := $(ISO_LINUX)
 ISO_panics := $(ISO_LINUX)
+ISO_steal := $(ISO_LINUX)
 ISO_mute := vmm=$(VMM) bzImage=$(BZIMAGE) initramfs=$(INITRAMFS)
 ISO_bench := $(ISO_LINUX)
 ISO_two := $(ISO_LINUX)

@@ -129,9 +129,18 @@ progress() {
         END { if (tty && count) printf "\r%-75s\r", "" }'
 }
 
-# The objects of the files that the series adds, and that the configuration has.
-own_objects() {
-    in_tree diff --name-only --diff-filter=A base HEAD -- '*.c' '*.S' | sed 's/\.[cS]$/.o/'
+# What make is to be told for what the series adds: folders, and objects in folders of others.
+own_targets() {
+    in_tree diff --name-only --diff-filter=A base HEAD | awk '
+        sub(/Makefile$/, "") { print; folder[$0] }
+        sub(/\.[cS]$/, ".o") { object[$0] }
+        END {
+            for (o in object) {
+                f = o
+                sub(/[^\/]*$/, "", f)
+                if (!(f in folder)) print o
+            }
+        }'
 }
 
 build() {
@@ -141,7 +150,7 @@ build() {
     echo "  LINUX   $BZIMAGE (the first time, this takes about 15 minutes of one CPU)"
     kernel_make prepare | progress
     # What the series adds comes first: if it does not fit the source, that is seen soon.
-    kernel_make $(own_objects) | progress ||
+    kernel_make $(own_targets) | progress ||
         die "the series does not compile with Linux $(version): it was tested with $(cat "$here/tested")"
     kernel_make bzImage | progress
     cmp -s "$LINUX/arch/x86/boot/bzImage" "$BZIMAGE" || cp "$LINUX/arch/x86/boot/bzImage" "$BZIMAGE"

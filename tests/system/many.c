@@ -24,6 +24,30 @@ static void expect_progress(struct machine *m, const char *text)
         cr_assert_geq(number_after(m, text, SECONDS), first + i, "%s: %s does not count on", m->name, text);
 }
 
+/* Two guests that always compute find that about half of their time is not theirs. */
+Test(many, stolen_time_is_seen)
+{
+    static const char *const names[] = {"[one] steal: ", "[two] steal: "};
+    struct machine m;
+
+    machine_start_qemu(&m, "steal", ISO("steal"), NULL);
+    for (size_t i = 0; i < 2; i++)
+        machine_expect(&m, names[i], MINUTES); /* both run now */
+    for (size_t i = 0; i < 2; i++) {
+        unsigned long stolen = 0, all = 0, part, whole;
+
+        for (int round = 0; round < ROUNDS; round++) {
+            const char *line = machine_expect_line(&m, names[i], SECONDS);
+
+            cr_assert_eq(sscanf(line, "%lu of %lu", &part, &whole), 2, "%s", line);
+            stolen += part;
+            all += whole;
+        }
+        cr_expect(stolen * 4 > all && stolen * 4 < 3 * all, "%s%lu of %lu were stolen", names[i], stolen, all);
+    }
+    machine_stop(&m);
+}
+
 Test(many, progress_crash_and_memory)
 {
     struct machine m;
