@@ -275,6 +275,7 @@ UNIT_TESTS := \
 	ram \
 	reap \
 	sched \
+	service \
 	shadow \
 	slot \
 	space \
@@ -337,6 +338,9 @@ UNIT_console_ring_FLAGS := -Itests/unit -Itasks/console -Itasks/lib -include tes
 UNIT_elf := tests/unit/test_elf.c hypervisor/elf.c
 UNIT_ram := tests/unit/test_ram.c tests/unit/ram_world.c tasks/root/pool.c tasks/root/ram.c
 UNIT_ram_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h -include tests/unit/calls_fake.h
+UNIT_service := tests/unit/test_service.c tasks/root/offer.c tasks/root/service.c
+UNIT_service_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h -include tests/unit/clock_fake.h \
+	-include tests/unit/calls_fake.h -include tests/unit/thread_fake.h
 UNIT_spec := tests/unit/test_spec.c
 UNIT_spec_FLAGS := -DSPEC='"hypercall-abi/spec.md"'
 

@@ -8,6 +8,7 @@
 #include "apic.h"
 #include "call.h"
 #include "event.h"
+#include "kstring.h"
 #include "lock.h"
 #include "screen.h"
 #include "serial.h"
@@ -129,6 +130,8 @@ void log_printf(const char *format, ...)
     va_start(args, format);
     format_text(&o, format, args);
     va_end(args);
+    if (o.used == sizeof(line) - 1)
+        memcpy(line + o.used - 3, "...", 3); /* it may have been longer */
     line[o.used++] = '\n';
 
     lock_take(&lock);

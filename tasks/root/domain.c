@@ -293,6 +293,7 @@ void domain_stop(struct domain *domain)
 void domain_destroy(struct domain *domain)
 {
     domain_stop(domain);
+    service_forget(domain);
     console_detach(domain);
     if (domain->pool)
         pool_give(domain->pool);

@@ -67,10 +67,11 @@ struct domain {
 /* Low bits of `end`, 0 while it lives; the others are those of the badge. */
 #define DOMAIN_END_HOW 0xffull
 #define DOMAIN_END_REPORT 1ull    /* plus the CPU of the handler that it was reported to */
+#define DOMAIN_END_READ 0xfdull   /* the report has been read */
 #define DOMAIN_END_BY_USER 0xfeull
 #define DOMAIN_END_SILENT 0xffull /* does not answer */
 
-_Static_assert(DOMAINS <= DOMAIN_BADGE_INDEX && DOMAIN_END_REPORT + CB_CPUS <= DOMAIN_END_BY_USER, "there is room");
+_Static_assert(DOMAINS <= DOMAIN_BADGE_INDEX && DOMAIN_END_REPORT + CB_CPUS <= DOMAIN_END_READ, "there is room");
 
 extern struct domain domains[DOMAINS];
 

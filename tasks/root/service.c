@@ -41,7 +41,6 @@ static const char *const vectors[32] = {
     "SIMD error", "virtualization exception", "control protection exception",
 };
 
-
 /* The first end of a life counts. */
 static bool end_life(struct domain *domain, uint64_t badge, uint64_t how)
 {
@@ -82,7 +81,26 @@ void service_end(struct domain *domain, uint64_t how)
     (void)end_life(domain, domain_badge(domain), how);
 }
 
-uint64_t service_reason(const struct domain *domain, char *text)
+/* The buffer in which the domain's end is reported, NULL if there is none. It counts as read then. */
+static struct report *take_report(struct domain *domain)
+{
+    uint64_t end = __atomic_load_n(&domain->end, __ATOMIC_ACQUIRE), how = end & DOMAIN_END_HOW;
+
+    if (how < DOMAIN_END_REPORT || how >= DOMAIN_END_READ)
+        return NULL;
+    __atomic_store_n(&domain->end, (end & ~DOMAIN_END_HOW) | DOMAIN_END_READ, __ATOMIC_RELAXED);
+    return &reports[how - DOMAIN_END_REPORT];
+}
+
+void service_forget(struct domain *domain)
+{
+    struct report *report = take_report(domain);
+
+    if (report)
+        __atomic_store_n(&report->full, 0, __ATOMIC_RELEASE);
+}
+
+uint64_t service_reason(struct domain *domain, char *text)
 {
     uint64_t how = __atomic_load_n(&domain->end, __ATOMIC_ACQUIRE) & DOMAIN_END_HOW;
 
@@ -94,7 +112,7 @@ uint64_t service_reason(const struct domain *domain, char *text)
         snprintf(text, DOMAIN_TEXT, "has not answered for %u seconds", WATCH_US / 1000000);
         return CB_EXIT_REASON_FAILED;
     }
-    struct report *report = &reports[how - DOMAIN_END_REPORT];
+    struct report *report = take_report(domain);
     uint64_t reason = report->reason;
 
     memcpy(text, report->text, sizeof(report->text));

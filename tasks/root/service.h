@@ -25,7 +25,10 @@ bool service_ended(const struct domain *domain);
 void service_end(struct domain *domain, uint64_t how);
 
 /* How it ended, once for each end: CB_EXIT_REASON_*, and in words (of DOMAIN_TEXT bytes). */
-uint64_t service_reason(const struct domain *domain, char *text);
+uint64_t service_reason(struct domain *domain, char *text);
+
+/* Nobody will ask how it ended. */
+void service_forget(struct domain *domain);
 
 /* The main thread has something to do: service_wait() returns. Any thread may. */
 void service_wake(void);
