@@ -31,9 +31,11 @@ void stream_init(struct cb_console *page, uint32_t signal, uint32_t event)
     event_sel = event;
 }
 
+/* The event is the server's: it is gone when the server is. */
 static void wake_server(void)
 {
-    (void)!cb_signal(signal_sel);
+    if (CB_STATUS_CODE(cb_signal(signal_sel)) == CB_BAD_CAP)
+        stream_abandon();
 }
 
 /* Waits for news from the server, at most until the deadline. */

@@ -10,6 +10,7 @@
 
 #include "calls_fake.h"
 #include "client.h"
+#include "clock.h"
 #include "lock.h"
 #include "pages.h"
 #include "random.h"
@@ -25,6 +26,7 @@ static struct cb_console *page;
 static struct client *client;
 static unsigned told_server, told_client, waits;
 static void (*while_waiting)(void);
+static bool server_is_gone;
 
 static uint8_t output[BYTES]; /* what the server has got */
 static uint32_t output_count;
@@ -90,6 +92,8 @@ uint64_t cb_derive(uint32_t src, uint32_t dst, uint32_t domain, uint32_t rights,
 uint64_t cb_signal(uint32_t event)
 {
     cr_assert(event == TO_SERVER || event == TO_CLIENT);
+    if (server_is_gone && event == TO_SERVER)
+        return CB_BAD_CAP;
     *(event == TO_SERVER ? &told_server : &told_client) += 1;
     return CB_OK;
 }
@@ -306,6 +310,29 @@ Test(console_ring, broken_rings_are_empty)
     client_put_input(client, 'x');
     cr_assert_not(client_flush_input(client), "there is nothing sensible to do with it");
     free(page);
+}
+
+static void nothing(void)
+{
+}
+
+/* Nobody waits for a server that has ended, nor longer than he wants to for one that sleeps. */
+Test(console_ring, a_server_that_does_not_serve)
+{
+    static const uint8_t data[CB_CONSOLE_OUT];
+
+    setup();
+    while_waiting = nothing;
+    cr_assert(stream_write_until(data, sizeof(data), UINT64_MAX), "there is room");
+    cr_assert_not(stream_write_until(data, 1, clock_tsc() + 1000));
+    cr_assert_eq(client_output(client), CB_CONSOLE_OUT);
+    serve();
+    while (client_output(client))
+        serve();
+    cr_assert(stream_write_until(data, sizeof(data), clock_tsc() + 1000));
+    server_is_gone = true;
+    stream_write(data, sizeof(data));
+    cr_assert_not(stream_write_until(data, 1, UINT64_MAX));
 }
 
 Test(console_ring, names_are_made_printable)
