@@ -1,20 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In the place of the console service: takes root as its client, prints nothing of what comes, and does not answer any
- * further request.
+ * In the place of the console service: takes clients, and prints nothing of what comes. When a client named "unheard" is
+ * introduced, it does not answer any more.
  */
 #include "corbel.h"
 
+#include <corbel/console.h>
+
+#include <string.h>
+
 static void handle(uint64_t badge, struct cb_args *message)
 {
-    static bool asked;
+    static bool silent;
+    struct cb_utcb *utcb = thread_utcb();
+    bool attach = message->a1 == CB_CONSOLE_ATTACH;
 
     (void)badge;
-    while (asked)
+    silent |= attach && strncmp((const char *)utcb->words, "unheard", CB_CONSOLE_NAME) == 0;
+    while (silent)
         thread_sleep_until(CB_DEADLINE_NONE);
-    asked = true;
-    thread_utcb()->items[0] = (struct cb_item){.sel = thread_self()->event, .rights = CB_RIGHT_SIGNAL};
-    *message = (struct cb_args){.a2 = 2, .a5 = CB_INFO(0, 1, 0)};
+    *message = (struct cb_args){0};
+    if (!attach)
+        return;
+    utcb->window = sel_alloc_range(2);
+    utcb->items[0] = (struct cb_item){.sel = thread_self()->event, .rights = CB_RIGHT_SIGNAL};
+    *message = (struct cb_args){.a2 = utcb->window, .a5 = CB_INFO(0, 1, 0)};
 }
 
 void task_main(const struct cb_task_info *info)

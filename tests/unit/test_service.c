@@ -70,9 +70,10 @@ uint64_t cb_event_create(uint32_t account, uint32_t dst)
     return CB_OK;
 }
 
-uint64_t cb_portal_create(uint32_t account, uint32_t dst, uint32_t thread, uint64_t entry, uint64_t badge, uint32_t groups)
+uint64_t cb_portal_create(uint32_t account, uint32_t dst, uint32_t thread, uint64_t entry, uint64_t badge, uint32_t groups,
+                          uint32_t level)
 {
-    (void)account, (void)dst, (void)thread, (void)entry, (void)badge, (void)groups;
+    (void)account, (void)dst, (void)thread, (void)entry, (void)badge, (void)groups, (void)level;
     return CB_OK;
 }
 
