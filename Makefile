@@ -190,6 +190,7 @@ GUEST_TASKS := \
 	modules \
 	race \
 	reader \
+	reclaim \
 	silent \
 	stain \
 
@@ -400,6 +401,7 @@ SYSTEM_SRC := \
 	tests/system/one.c \
 	tests/system/platform.c \
 	tests/system/race.c \
+	tests/system/reclaim.c \
 	tests/system/shadow.c \
 	tests/system/vmx.c \
 	tests/system/workload.c \
@@ -588,6 +590,7 @@ ISOS := \
 	panics \
 	race \
 	rant \
+	reclaim \
 	run \
 	shadow \
 	silent \
@@ -621,6 +624,8 @@ ISO_stain := console=$(CONSOLE) stain=$(B)/tests/guest/stain.elf counter=$(B)/te
 ISO_stain_VIDEO := text
 ISO_race := console=$(CONSOLE) race=$(B)/tests/guest/race.elf
 ISO_race_VIDEO := text
+ISO_reclaim := console=$(CONSOLE) reclaim=$(B)/tests/guest/reclaim.elf
+ISO_reclaim_VIDEO := text
 ISO_run := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_bochs := $(ISO_LINUX) disk=$(SMALL_DISK)
 ISO_bochs_VIDEO := text
