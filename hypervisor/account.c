@@ -19,7 +19,7 @@ static void *account_fresh(struct account *top)
     return direct(at);
 }
 
-void *account_page(struct account *a)
+void *account_page_raw(struct account *a)
 {
     struct account *top = a->top;
     void *page = top->free_pages;
@@ -31,8 +31,14 @@ void *account_page(struct account *a)
     else
         page = account_fresh(top);
     a->used++;
-    memset(page, 0, PAGE_SIZE);
     return page;
+}
+
+void *account_page(struct account *a)
+{
+    void *page = account_page_raw(a);
+
+    return page ? memset(page, 0, PAGE_SIZE) : NULL;
 }
 
 void account_page_free(struct account *a, void *page)

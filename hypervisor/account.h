@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Accounts: kernel memory that user level handed over. A top account owns ram (in 2 MiB granules, present in the
- * direct map while it uses them); its children have quotas of pages. All memory given out is zeroed.
+ * direct map while it uses them); its children have quotas of pages. All memory given out is zeroed, but for raw pages.
  *
  * Objects come from slabs of the account that pays (so that accounts never share a page);
  * tables take pages. All functions here: tree_lock held.
@@ -41,8 +41,9 @@ struct account {
 
 struct slot;
 
-/* A zeroed page or block; NULL: exhausted. Counted against the account's quota. */
+/* A zeroed page or block; NULL: exhausted. Counted against the account's quota. Raw: whatever was in it is in it. */
 void *account_page(struct account *a);
+void *account_page_raw(struct account *a);
 void account_page_free(struct account *a, void *page); /* NULL: nothing */
 void *account_object(struct account *a, u64 size, enum cb_type type); /* struct object filled in, root NULL */
 void account_object_free(struct object *obj);

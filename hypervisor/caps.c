@@ -99,7 +99,7 @@ struct slot *caps_page_make(struct domain *d, u32 sel)
     return page;
 }
 
-void caps_free(struct account *a, u64 *caps)
+bool caps_free_step(struct account *a, u64 *caps)
 {
     u64 *pd = caps_directory(caps);
 
@@ -113,7 +113,10 @@ void caps_free(struct account *a, u64 *caps)
                 account_page_free(a, direct(pte_address(table[i])));
         }
         account_page_free(a, table);
+        pd[t] = PTE_HOLE;
+        return false;
     }
     account_page_free(a, pd);
     account_page_free(a, caps);
+    return true;
 }

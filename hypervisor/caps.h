@@ -23,7 +23,7 @@ void caps_boot(void);
 
 /*
  * The tables of an empty space; returns the PDPT for PML4[PML4_CAPS], NULL: exhausted (what was made is in the
- * account's hands: caps_free).
+ * account's hands: caps_free_step).
  */
 u64 *caps_alloc(struct account *a);
 
@@ -33,13 +33,17 @@ struct slot *caps_page(struct domain *d, u32 sel);
 /* The same, made and paid by the domain's account if need be; NULL: exhausted. */
 struct slot *caps_page_make(struct domain *d, u32 sel);
 
-/* Frees all pages and tables of a space whose slots are all empty. */
-void caps_free(struct account *a, u64 *caps);
+/* One bounded step of freeing the pages and tables of a space whose slots are all empty. True: none is left. */
+bool caps_free_step(struct account *a, u64 *caps);
 
 /* The slot in the linear table of the domain that is loaded on this CPU. One memory access to its word. */
+#ifdef UNIT_TEST
+const struct slot *caps_linear(u32 sel); /* the test's */
+#else
 static inline const struct slot *caps_linear(u32 sel)
 {
     return (const struct slot *)CAP_BASE + sel % CB_SELECTORS;
 }
+#endif
 
 #endif

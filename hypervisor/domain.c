@@ -157,8 +157,8 @@ struct domain *domain_alloc(struct account *a, bool guest)
     d->space.cpus = account_page(a);
     d->caps = caps_alloc(a);
     if (!d->space.cpus || !d->caps || space_init(&d->space, a, guest ? virt_format() : SPACE_HOST)) {
-        if (d->caps)
-            caps_free(a, d->caps);
+        while (d->caps && !caps_free_step(a, d->caps))
+            continue;
         account_page_free(a, d->space.cpus);
         account_object_free(&d->obj);
         return NULL;
@@ -166,13 +166,10 @@ struct domain *domain_alloc(struct account *a, bool guest)
     return d;
 }
 
-bool domain_free_step(struct domain *d)
+static void free_cpus(struct domain *d)
 {
     struct account *a = d->obj.account;
 
-    if (!space_free_tables(&d->space, a, 64))
-        return false;
-    caps_free(a, d->caps);
     for (u32 i = 0; i < cpu_count; i++) {
         struct space_cpu *home = &d->space.cpus[i];
         struct cpu *c = cpu_of(i);
@@ -187,6 +184,22 @@ bool domain_free_step(struct domain *d)
             account_page_free(a, direct(home->user_pml4));
     }
     account_page_free(a, d->space.cpus);
+}
+
+bool domain_free_step(struct domain *d)
+{
+    struct account *a = d->obj.account;
+
+    if (d->space.root) {
+        space_free_step(&d->space, a);
+        return false;
+    }
+    if (d->caps) {
+        if (caps_free_step(a, d->caps))
+            d->caps = NULL;
+        return false;
+    }
+    free_cpus(d);
     io_free(d);
     account_object_free(&d->obj);
     return true;

@@ -48,6 +48,7 @@ static ALWAYS_INLINE void exit_idle(void)
 {
     if (reap_pending()) {
         reap_step();
+        interrupts_take();
         return;
     }
     timer_halts();
@@ -59,8 +60,10 @@ NORETURN void kernel_exit(void)
     for (;;) {
         struct ctx *c;
 
-        while (exit_pending())
+        while (exit_pending()) {
+            interrupts_take(); /* what was done before, and each round, is bounded by itself (docs/bounded-work.md) */
             exit_hazards();
+        }
         if (!cpu.current) {
             sched_pick();
             if (exit_pending())

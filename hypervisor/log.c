@@ -161,8 +161,13 @@ static u32 copy(u64 *position, char *to, u32 bytes)
         *position = end;
     if (end - *position > LOG_SIZE)
         *position = end - LOG_SIZE;
-    while (n < bytes && *position < end)
-        to[n++] = ring[(*position)++ % LOG_SIZE];
+    while (n < bytes && *position < end) {
+        u32 at = (u32)(*position % LOG_SIZE), piece = (u32)MIN(MIN(bytes - n, LOG_SIZE - at), end - *position);
+
+        memcpy(to + n, &ring[at], piece);
+        n += piece;
+        *position += piece;
+    }
     lock_drop(&lock);
     return n;
 }

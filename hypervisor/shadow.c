@@ -43,7 +43,7 @@ bool shadow_create(struct vcpu *v)
 
     v->shadow = s;
     for (u32 i = 0; s && i < SHADOW_TABLES; i++) {
-        s->table.page[i] = account_page(a);
+        s->table.page[i] = account_page_raw(a); /* all at once would be long: each is cleared when it is used */
         if (!s->table.page[i])
             return false;
     }

@@ -21,6 +21,7 @@
 
 void shadow_table_init(struct shadow_table *t)
 {
+    memset(t->page[0], 0, PAGE_SIZE);
     t->used = 1;
 }
 

@@ -135,21 +135,38 @@ static u64 space_leaf_bits(const struct space *s, u32 rights, u32 attr, unsigned
     return bits;
 }
 
-/* Are all entries there and empty, and not too many? Makes the tables. */
+/* How many entries behind this one, itself included, are in the same table and within `bytes`. */
+static unsigned space_run(u64 address, unsigned level, u64 bytes)
+{
+    u64 left = PTE_ENTRIES - pte_index(address, level);
+
+    return (unsigned)MIN(left, bytes / pte_span(level));
+}
+
+/*
+ * Are all entries there and empty, and not too many? Makes the tables. Goes from run to run, not from entry to entry: both
+ * are many. A large page that a table stands in place of ends its run.
+ */
 static status_t space_prepare(struct space *s, struct account *a, u64 address, u64 base, u64 bytes)
 {
     unsigned entries = 0;
 
     for (u64 done = 0; done < bytes;) {
-        unsigned level = space_level(s, address + done, base + done, bytes - done);
+        unsigned level = space_level(s, address + done, base + done, bytes - done), n, i = 1;
         u64 *entry;
         status_t status = space_entry(s, a, address + done, &level, &entry);
 
         if (status)
             return status;
-        if (++entries > SPACE_MAP_MAX)
+        n = space_run(address + done, level, bytes - done);
+        while (i < n && !(entry[i] & PTE_P))
+            i++;
+        if (i < n && (level == 1 || (entry[i] & PTE_LARGE)))
+            return FAULT(OCCUPIED, 2);
+        entries += i;
+        if (entries > SPACE_MAP_MAX)
             return FAULT(TOO_LARGE, 3);
-        done += pte_span(level);
+        done += i * pte_span(level);
     }
     return CB_OK;
 }
@@ -162,12 +179,18 @@ status_t space_map(struct space *s, struct account *a, u64 address, u64 base, u6
     if (status)
         return status;
     for (u64 done = 0; done < bytes;) {
-        unsigned level = space_level(s, address + done, base + done, bytes - done);
-        u64 *entry;
+        unsigned level = space_level(s, address + done, base + done, bytes - done), n, i = 0;
+        u64 *entry, bits, span;
 
         (void)space_entry(s, a, address + done, &level, &entry); /* as prepared */
-        *entry = (base + done) | space_leaf_bits(s, rights, attr, level);
-        done += pte_span(level);
+        bits = (base + done) | space_leaf_bits(s, rights, attr, level);
+        span = pte_span(level);
+        n = space_run(address + done, level, bytes - done);
+        do {
+            entry[i++] = bits;
+            bits += span;
+        } while (i < n && !(entry[i] & PTE_P));
+        done += i * span;
     }
     return CB_OK;
 }
@@ -197,11 +220,14 @@ void space_unmap(struct space *s, u64 address, u64 pages)
     u64 bytes = pages << PAGE_SHIFT;
 
     for (u64 done = 0; done < bytes;) {
-        unsigned level = 1;
-        u64 entry;
+        unsigned level = 1, n, i = 0;
+        u64 entry, *place = space_walk(s, address + done, &level, &entry);
 
-        *space_walk(s, address + done, &level, &entry) = 0;
-        done += pte_span(level);
+        n = space_run(address + done, level, bytes - done);
+        do {
+            place[i++] = 0;
+        } while (i < n && (level == 1 || (place[i] & PTE_LARGE)));
+        done += i * pte_span(level);
     }
     /*
      * Entries first, then the generation (pairs with its loads in domain.c and vcpu_run.c), then the ready-made words:
@@ -217,30 +243,35 @@ void space_unmap(struct space *s, u64 address, u64 pages)
     }
 }
 
-/* Frees empty tables below `table`, depth first; true when it has none left. */
-static bool table_free_below(struct account *a, u64 *table, unsigned level, unsigned *limit)
-{
-    for (unsigned i = 0; i < PTE_ENTRIES && level > 1; i++) {
-        if (!(table[i] & PTE_P) || (table[i] & PTE_LARGE))
-            continue;
-        if (!*limit || !table_free_below(a, table_of(table[i]), level - 1, limit))
-            return false;
-        if (!*limit)
-            return false;
-        account_page_free(a, table_of(table[i]));
-        table[i] = 0;
-        --*limit;
-    }
-    return true;
-}
+#define FREE_EFFORT 2048u /* entries that one step looks at: more than on one way to the last table */
+#define FREE_TABLE 4u     /* freeing a table is as much work as looking at so many */
+#define LEVELS_MAX 4u
 
-bool space_free_tables(struct space *s, struct account *a, unsigned limit)
+/* Depth first, and from the beginning in each step: nothing but tables is left, and those that are freed are skipped. */
+void space_free_step(struct space *s, struct account *a)
 {
-    if (!s->root)
-        return true;
-    if (!table_free_below(a, s->root, s->levels, &limit))
-        return false;
-    account_page_free(a, s->root);
-    s->root = NULL;
-    return true;
+    unsigned level = s->levels, at[LEVELS_MAX + 1] = { 0 };
+    u64 *table[LEVELS_MAX + 1];
+
+    table[level] = s->root;
+    for (unsigned effort = 0; effort < FREE_EFFORT;) {
+        unsigned i = at[level];
+
+        while (i < PTE_ENTRIES && !(table[level][i] & PTE_P))
+            i++;
+        effort += i - at[level] + FREE_TABLE;
+        at[level] = i;
+        if (i < PTE_ENTRIES) {
+            table[level - 1] = table_of(table[level][i]);
+            level--;
+            at[level] = level == 1 ? PTE_ENTRIES : 0;
+            continue;
+        }
+        account_page_free(a, table[level]);
+        if (level++ == s->levels) {
+            s->root = NULL;
+            return;
+        }
+        table[level][at[level]] = 0;
+    }
 }

@@ -69,8 +69,8 @@ void space_unmap(struct space *s, u64 address, u64 pages);
  */
 u64 space_find(const struct space *s, u64 address, unsigned *level);
 
-/* Frees up to `limit` table pages; true when all are gone. The space is unreachable then. */
-bool space_free_tables(struct space *s, struct account *a, unsigned limit);
+/* One bounded step of freeing the tables of a space from which all was unmapped; s->root is NULL when all are gone. */
+void space_free_step(struct space *s, struct account *a);
 
 /* The direct map: addresses of frames that the kernel owns. */
 #ifdef UNIT_TEST

@@ -35,7 +35,7 @@ static void table_init(void)
     memset(&table, 0, sizeof(table));
     memset(known, 0, sizeof(known));
     for (u32 i = 0; i < SHADOW_TABLES; i++)
-        table.page[i] = account_page(a);
+        table.page[i] = account_page_raw(a);
     shadow_table_init(&table);
 }
 

@@ -130,8 +130,8 @@ static void random_mappings(enum space_format format)
         if (mappings[i].pages)
             space_unmap(&s, WINDOW + mappings[i].first * PAGE_SIZE, mappings[i].pages);
     }
-    while (!space_free_tables(&s, a, 3))
-        ;
+    while (s.root)
+        space_free_step(&s, a);
     cr_assert_eq(a->used, used, "tables were lost");
 }
 
