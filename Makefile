@@ -270,6 +270,7 @@ UNIT_TESTS := \
 	elf \
 	exit \
 	flaws \
+	io \
 	iommu \
 	mce \
 	msr \
@@ -307,6 +308,7 @@ UNIT_clock := tests/unit/test_clock.c hypervisor/errata.c hypervisor/reference.c
 UNIT_ctx := tests/unit/test_ctx.c tests/unit/ctx_world.c hypervisor/ctx.c hypervisor/remote.c hypervisor/sched.c \
 	hypervisor/timerq.c
 UNIT_flaws := tests/unit/test_flaws.c hypervisor/flaws.c
+UNIT_io := tests/unit/test_io.c hypervisor/io.c $(UNIT_CORE)
 UNIT_iommu := tests/unit/test_iommu.c hypervisor/iommu.c
 UNIT_mce := tests/unit/test_mce.c hypervisor/mce.c tests/unit/features_fake.c
 UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hypervisor/memory.c hypervisor/domain.c \

@@ -311,11 +311,10 @@ void kpage_window_close(void)
 void kpage_io_bitmap(u64 low, u64 high)
 {
     const char *bitmap = (const char *)(uintptr_t)(CPU_TSS + PAGE_SIZE);
-
     u64 *entries = cpu_entry(cpu.user_pdpt ? cpu.user_pdpt : cpu.kernel_pdpt, CPU_TSS + PAGE_SIZE);
 
-    entries[0] = low | PTE_DATA;
-    entries[1] = high | PTE_DATA;
+    entries[0] = low ? low | PTE_DATA : 0;
+    entries[1] = high ? high | PTE_DATA : 0;
     invlpg(bitmap);
     invlpg(bitmap + PAGE_SIZE);
 }

@@ -57,7 +57,7 @@ void *kpage_device(u64 physical, u64 bytes, u64 attributes);
 void *kpage_window(u64 physical);
 void kpage_window_close(void);
 
-/* This CPU's I/O bitmap, in two pages (host-physical), appears behind the TSS, where user mode's tables are. */
+/* This CPU's I/O bitmap, in two pages (host-physical; 0: none), appears behind the TSS, where user mode's tables are. */
 void kpage_io_bitmap(u64 low, u64 high);
 
 /* This CPU's local APIC registers appear at CPU_APIC. */

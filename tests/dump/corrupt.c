@@ -63,6 +63,12 @@ static struct cpu *cpu_view(void)
     return (struct cpu *)(uintptr_t)dump_cpu(0);
 }
 
+/* The page table entry of CPU 0's I/O bitmap. */
+static u64 *bitmap_entry(void)
+{
+    return dump_cpu_entry(cpu_view()->user_pdpt ? cpu_view()->user_pdpt : cpu_view()->kernel_pdpt, CPU_TSS + PAGE_SIZE);
+}
+
 /* The page table entry of some mapping of one page. */
 static u64 *translation(void)
 {
@@ -122,6 +128,7 @@ static u64 *translation(void)
     X(timer, "cpus", struct cpu *, cpu_view()->timers.root ? cpu_view() : NULL, AT(v->timers.root)->queued = 0)     \
     X(ports, "cpus", struct cpu *, cpu_view(), v->io_vcpu = (struct vcpu *)dump_kernel(v))                          \
     X(window, "cpus", u64 *, dump_window(0), *v = PTE_P)                                                            \
+    X(tss, "cpus", u64 *, bitmap_entry(), *v ^= PAGE_SIZE | PTE_P)                                                  \
     X(grace, "cpus", struct cpu *, cpu_view(), v->grace_seen += 1000)
 
 #define CORRUPTION(name, area, type, victim, damage)  \

@@ -3,6 +3,7 @@
 #include "dump.h"
 
 #include "event.h"
+#include "pte.h"
 #include "vcpu.h"
 
 #define AREA "cpus"
@@ -220,6 +221,18 @@ static void check_budget(const struct thing *t)
     seen("budgets", 1);
 }
 
+/* Behind the TSS is the bitmap of the domain that uses ports here, or none: its pages may be somebody else's by now. */
+static void check_bitmap(const struct cpu *c)
+{
+    const struct thing *t = c->io_domain ? thing_expect(c->io_domain, CB_TYPE_DOMAIN, AREA, "who uses ports") : NULL;
+    const struct domain *d = t ? (const struct domain *)(const void *)t->obj : NULL;
+    const u64 *entries = dump_cpu_entry(c->user_pdpt ? c->user_pdpt : c->kernel_pdpt, CPU_TSS + PAGE_SIZE);
+
+    if (!entries || pte_address(entries[0]) != (d ? dump_translate((u64)d->io_bitmap) : 0) ||
+        pte_address(entries[1]) != (d ? dump_translate((u64)d->io_bitmap_high) : 0))
+        bad(AREA, "CPU %u has an I/O bitmap behind its TSS that is not that of the domain which uses ports", c->id);
+}
+
 /* Each is just where its state says. */
 static void check_sched(const struct thing *t)
 {
@@ -260,6 +273,7 @@ void check_cpus(void)
         check_grace(c);
         check_running(c);
         check_ports(c);
+        check_bitmap(c);
         if (!dump_window(id) || *dump_window(id))
             bad(AREA, "CPU %u has its window open", id);
         seen("CPUs", 1);

@@ -117,17 +117,21 @@ const struct cpu *dump_cpu(u32 id)
     return c ? AT(c) : NULL;
 }
 
-u64 *dump_window(u32 id)
+u64 *dump_cpu_entry(u64 pdpt, u64 address)
 {
-    const struct cpu *c = dump_cpu(id);
-    u64 *table = c ? dump_physical(c->kernel_pdpt, PAGE_SIZE) : NULL;
+    u64 *table = dump_physical(pdpt, PAGE_SIZE);
 
     for (unsigned level = 3; table && level > 1; level--) {
-        u64 entry = table[pte_index(CPU_WINDOW, level)];
+        u64 entry = table[pte_index(address, level)];
 
         table = entry & PTE_P ? dump_physical(pte_address(entry), PAGE_SIZE) : NULL;
     }
-    return table ? &table[pte_index(CPU_WINDOW, 1)] : NULL;
+    return table ? &table[pte_index(address, 1)] : NULL;
+}
+
+u64 *dump_window(u32 id)
+{
+    return dump_cpu(id) ? dump_cpu_entry(dump_cpu(id)->kernel_pdpt, CPU_WINDOW) : NULL;
 }
 
 u32 dump_cpu_count(void)

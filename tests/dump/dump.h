@@ -42,6 +42,7 @@ u64 dump_symbol_address(const char *file, const char *name, u64 bytes);
     (*(__typeof__(type) *)dump_at((void *)dump_symbol_address(file, #name, sizeof(type)), sizeof(type)))
 
 const struct cpu *dump_cpu(u32 id); /* NULL: there is none */
+u64 *dump_cpu_entry(u64 pdpt, u64 address); /* of one of a CPU's pages, below its PDPT; NULL: it leads nowhere */
 u64 *dump_window(u32 id);           /* the page table entry of its window (kpage.h); NULL: its tables lead nowhere */
 u32 dump_cpu_count(void);
 
