@@ -368,9 +368,13 @@ UNIT_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 # Models of what interleavings decide, tests/model/NAME.pml, searched by spin. MODEL_NAME_WRONG: macros that each leave out a
 # rule, so that something must go wrong.
 MODELS := \
+	bind \
+	event \
 	post \
 	settle \
 
+MODEL_bind_WRONG := BEFORE ONCE TAKEN UNDER
+MODEL_event_WRONG := FOUND LOOKED NOISY ONCE
 MODEL_post_WRONG := AFTER IDLE LATE QUIET
 MODEL_settle_WRONG := BEGUN KEPT SPLIT
 

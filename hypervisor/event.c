@@ -2,7 +2,8 @@
 /*
  * Signalling takes no lock but that of the post (ctx.c). A thread that is about to wait publishes itself
  * (receiver), then looks once more for badge bits and for the end of the event; whoever signals or kills writes
- * that first and then looks for a receiver. All sequentially consistent: one of them sees the other.
+ * that first and then looks for a receiver. All sequentially consistent: one of them sees the other. A receiver's
+ * memory outlives whoever has found it (reap.c). Models: tests/model/event.pml (threads), bind.pml (vCPUs).
  */
 #include "event.h"
 
@@ -15,16 +16,14 @@
 #include "vcpu.h"
 #include "x86.h"
 
-/* Sets the badge bits, for a thread to take; NULL: none waits. A vCPU that has been bound meanwhile is the receiver too. */
+/*
+ * Sets the badge bits, for a thread to take; NULL: none waits. A vCPU that has been bound meanwhile is the receiver, too;
+ * the bits stay then, since others may be among them by now: event_unbind().
+ */
 static struct ctx *event_set(struct event *e, u64 badge)
 {
-    struct ctx *receiver;
-
     atomic_fetch_or(&e->pending, badge);
-    receiver = atomic_load(&e->receiver);
-    if (receiver && ctx_is_vcpu(receiver))
-        atomic_store(&e->pending, 0);
-    return receiver;
+    return atomic_load(&e->receiver);
 }
 
 void event_signal(struct event *e, u64 badge)
@@ -204,9 +203,11 @@ status_t event_wait(struct regs *r)
     return ctx_block(c, CTX_WAITING);
 }
 
+/* What is pending was for the vCPU, which has been told. */
 void event_unbind(struct event *e)
 {
     list_remove(&e->vcpu_node);
+    atomic_store(&e->pending, 0);
     atomic_store(&e->receiver, NULL);
 }
 
