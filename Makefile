@@ -729,7 +729,7 @@ SYSTEM := $(B)/tests/system/test
 SYSTEM_NEEDS := $(SYSTEM) $(CHECK_DUMP) $(ISOS:%=$(B)/iso/%.iso) $(B)/iso/nofdt.iso $(B)/iso/noroot.iso \
 	$(B)/iso/firmware.iso \
 	$(patsubst %,$(B)/iso/%-mitigations.iso,calltest race run) \
-	$(patsubst %,$(B)/iso/%-plain.iso,exittest race)
+	$(patsubst %,$(B)/iso/%-plain.iso,calltest exittest race)
 
 $(B)/tests/system/%.o: tests/system/%.c Makefile
 	@mkdir -p $(@D)

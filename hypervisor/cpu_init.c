@@ -93,6 +93,8 @@ static void probe(struct features *f)
     f->smep = BIT(leaf7.ebx, 7);
     f->smap = BIT(leaf7.ebx, 20);
     f->umip = BIT(leaf7.ecx, 2);
+    f->xinuse = f->xsave && leaf0.eax >= 0xd && BIT(cpuid(0xd, 1).eax, 2);
+    f->x87_pointers = !f->amd || (leaf_max >= 0x80000008 && BIT(cpuid(0x80000008, 0).ebx, 2));
     f->pages_1g = BIT(extended.edx, 26);
     f->rdtscp = BIT(extended.edx, 27);
     f->physical_bits = leaf_max >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36;
@@ -125,6 +127,7 @@ static bool probe_again(void)
            f.xsave >= features.xsave && f.fsgsbase >= features.fsgsbase && f.smep >= features.smep &&
            f.smap >= features.smap && f.umip >= features.umip && f.pages_1g >= features.pages_1g &&
            f.rdtscp >= features.rdtscp &&
+           f.xinuse <= features.xinuse && f.x87_pointers >= features.x87_pointers &&
            f.physical_bits >= features.physical_bits && f.amd == features.amd && f.intel == features.intel;
 }
 

@@ -20,6 +20,8 @@ struct features {
     bool x2apic, tsc_deadline, tsc_adjust, pages_1g, rdtscp;
     bool c1e; /* errata.h */
     bool amd, intel;
+    bool xinuse;       /* XGETBV says which FPU state is in use, even if CR0.TS is set */
+    bool x87_pointers; /* FXRSTOR and XRSTOR load them in any case */
     u32 physical_bits;
     char brand[49];
 };

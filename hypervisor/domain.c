@@ -91,6 +91,7 @@ void domain_load(struct space_cpu *home)
     if (cpu.home == home)
         return;
     cpu.home = home;
+    selectors_clear();
     if (defends(DEFENCES_SWITCH))
         mitigations_barrier();
     io_unload();

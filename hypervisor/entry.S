@@ -78,6 +78,11 @@ selector: /* VERW with any valid one empties the CPU's buffers */
 #endif
     movq %rbp, cpu + CPU_HOME
 #ifdef ENTRY_GUARDED
+    xorl %r14d, %r14d /* the caller's selectors are the callee's otherwise: docs/security.md */
+    movl %r14d, %ds
+    movl %r14d, %es
+    movl %r14d, %fs
+    movl %r14d, %gs
     testl $DEFENCES_SWITCH_MASK, defences
     jz 1f
     movq %rsp, %r14

@@ -56,51 +56,76 @@ void fpu_init_state(u8 *area)
     *(u32 *)(void *)(area + FXSAVE_MXCSR) = MXCSR_INIT;
 }
 
+/*
+ * AMD's processors before Zen 2 save and load the pointers to the last x87 instruction and its operand only while an exception is
+ * pending (APM 2, 11.4.4.3): what is there would be the last owner's. So we execute one. Whatever is loaded comes after it.
+ */
+static void fpu_lose_pointers(void)
+{
+    static const u32 zero;
+
+    __asm__ volatile("fnclex\n\temms\n\tfildl %0" : : "m"(zero));
+}
+
 /* What is in the registers is kept in `old`, unless that is NULL; they get what is in `new`. */
 static void fpu_exchange(u8 *old, const u8 *new)
 {
     u32 all = (u32)fpu_features;
 
-    if (!features.xsave) {
-        if (old)
-            __asm__ volatile("fxsave64 (%0)" : : "r"(old) : "memory");
-        __asm__ volatile("fxrstor64 (%0)" : : "r"(new) : "memory");
-        return;
-    }
-    if (old)
+    if (old && features.xsave)
         __asm__ volatile("xsave64 (%0)" : : "r"(old), "a"(all), "d"(0) : "memory");
-    __asm__ volatile("xrstor64 (%0)" : : "r"(new), "a"(all), "d"(0) : "memory");
+    else if (old)
+        __asm__ volatile("fxsave64 (%0)" : : "r"(old) : "memory");
+    if (!features.x87_pointers)
+        fpu_lose_pointers();
+    if (features.xsave)
+        __asm__ volatile("xrstor64 (%0)" : : "r"(new), "a"(all), "d"(0) : "memory");
+    else
+        __asm__ volatile("fxrstor64 (%0)" : : "r"(new) : "memory");
 }
 _Static_assert(XCR0_KNOWN <= UINT32_MAX, "in one half");
+
+static void fpu_open(void)
+{
+    if (cpu_hazards() & HAZARD_FPU)
+        return;
+    clts();
+    cpu_hazard(HAZARD_FPU);
+}
 
 void fpu_take(struct ctx *c)
 {
     struct ctx *owner = cpu.fpu_owner;
 
-    if (!(cpu_hazards() & HAZARD_FPU)) {
-        clts();
-        cpu_hazard(HAZARD_FPU);
-    }
+    fpu_open();
     if (owner == c)
         return;
     fpu_exchange(owner ? owner->fpu : NULL, c->fpu);
     cpu.fpu_owner = c;
 }
 
+/* Can `c` see something of the owner's state though CR0.TS is set? Whoever works for the owner may. */
+static bool fpu_shows(const struct ctx *owner, const struct ctx *c)
+{
+    return defends(DEFENCE(FPU)) || (features.xinuse && owner->domain != c->domain && c->caller != owner);
+}
+
 void fpu_leave(struct ctx *c)
 {
-    bool open = cpu_hazards() & HAZARD_FPU;
+    struct ctx *owner = cpu.fpu_owner;
 
-    if (open && cpu.fpu_owner != c) {
-        if (defends(DEFENCE(FPU)) && cpu.fpu_owner) {
-            fpu_exchange(cpu.fpu_owner->fpu, fpu_fresh); /* the owner had them open */
-            cpu.fpu_owner = NULL;
-        }
+    if (owner == c) {
+        fpu_open();
+        return;
+    }
+    if (owner && fpu_shows(owner, c)) {
+        fpu_open();
+        fpu_exchange(owner->fpu, fpu_fresh);
+        cpu.fpu_owner = NULL;
+    }
+    if (cpu_hazards() & HAZARD_FPU) {
         write_cr0(read_cr0() | CR0_TS);
         cpu_hazard_over(HAZARD_FPU);
-    } else if (!open && cpu.fpu_owner == c) {
-        clts();
-        cpu_hazard(HAZARD_FPU);
     }
 }
 
@@ -109,6 +134,6 @@ void fpu_forget(struct ctx *c)
     if (cpu.fpu_owner != c)
         return;
     cpu.fpu_owner = NULL;
-    if (defends(DEFENCE(FPU)))
-        fpu_exchange(NULL, fpu_fresh);
+    fpu_open();
+    fpu_exchange(NULL, fpu_fresh);
 }

@@ -4,7 +4,8 @@
  * through CR0.TS and #NM; vCPUs own the registers whenever they are in guest mode.
  *
  * On a CPU that executes ahead of #NM with the registers of others (DEFENCE(FPU)), what is closed by CR0.TS is empty:
- * a context that does not run owns nothing.
+ * a context that does not run owns nothing. Where XGETBV shows which components are in use, whatever CR0.TS says, that holds
+ * for contexts of other domains, unless they work for the owner.
  */
 #ifndef FPU_H
 #define FPU_H
@@ -25,7 +26,7 @@ void fpu_cpu_init(void);          /* CR0, CR4.OSXSAVE, XCR0 */
 extern u64 fpu_features;          /* XCR0: of those above, all that there are */
 void fpu_init_state(u8 *area);    /* a fresh state */
 void fpu_take(struct ctx *c);     /* c's state into the registers; clears CR0.TS */
-void fpu_leave(struct ctx *c);    /* before user mode: sets CR0.TS unless c owns the registers */
+void fpu_leave(struct ctx *c);    /* before user mode: sets CR0.TS unless c owns the registers, which are emptied if they show */
 void fpu_forget(struct ctx *c);   /* home CPU: c dies */
 
 /* The CR0.TS that exits from a guest may set: none where the registers must be emptied first. */

@@ -217,6 +217,12 @@ static inline void cpu_pause(void)
     __builtin_ia32_pause();
 }
 
+/* They mean nothing in 64 bits, but user mode can load one of several values. FS and GS bases are to be loaded afterwards. */
+static inline void selectors_clear(void)
+{
+    __asm__ volatile("mov %w0, %%ds\n\tmov %w0, %%es\n\tmov %w0, %%fs\n\tmov %w0, %%gs" : : "r"(0));
+}
+
 /* Open for a moment: what is pending is taken here. */
 #ifdef UNIT_TEST
 void interrupts_take(void); /* what the test lets happen then */

@@ -156,11 +156,12 @@ Test(native, without_acpi)
     machine_expect_end(&m, 0, SECONDS);
 }
 
+/* Without the defences that this processor needs: one of them empties the FPU's registers, and fast paths are others. */
 Test(native, bochs_1_cpu)
 {
     struct machine m;
 
-    machine_start_bochs(&m, "native-bochs-1", ISO("calltest"), 1);
+    machine_start_bochs(&m, "native-bochs-1", ISO("calltest-plain"), 1);
     workload_expect_passed(&m, "calltest", "");
     machine_expect_end(&m, 0, SECONDS);
 }

@@ -39,7 +39,7 @@
     X(derive_arguments) X(derive_rights) X(derive_depth) X(identify) X(revoke)       \
     X(revoke_tree) X(destroy) X(counters)                                            \
     X(child_delegate) X(child_revoke_event) X(child_revoke_frame) X(child_no_rights) \
-    X(child_destroys_itself) X(child_account_ends)                                   \
+    X(child_registers) X(child_destroys_itself) X(child_account_ends)                                   \
     X(fault_page) X(fault_vectors) X(fault_resume) X(fault_kills) X(fault_fs_base)   \
     X(fault_deep)                                                                    \
     X(yield) X(priority) X(equals) X(budget) X(helping) X(queue_priority)            \
@@ -160,6 +160,11 @@ void child_post(struct child *child, uint64_t word, struct cb_args args);
 uint64_t child_wait(struct child *child);
 
 /* Lets the child read a byte; UINT64_MAX if it does not come back. */
+/* What a child sees of others, if `look` is not 0 (2: XINUSE too). */
+struct child_look {
+    uint32_t look, ds, es, gs, xinuse;
+};
+struct child_look *child_look(struct child *child);
 uint64_t child_load(struct child *child, uint64_t address);
 
 /* Once, at the start. */

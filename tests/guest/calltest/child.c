@@ -13,7 +13,9 @@ struct child_command {
     struct cb_args results;
     uint64_t load;
     uint32_t done;
+    struct child_look look;
 };
+_Static_assert(offsetof(struct child_command, look) == 108, "child_code.S");
 _Static_assert(offsetof(struct child_command, status) == 48, "child_code.S");
 _Static_assert(offsetof(struct child_command, load) == 96, "child_code.S");
 _Static_assert(offsetof(struct child_command, done) == 104, "child_code.S");
@@ -105,6 +107,11 @@ uint64_t child_call(struct child *child, uint64_t word, struct cb_args args)
 {
     child_post(child, word, args);
     return child_wait(child);
+}
+
+struct child_look *child_look(struct child *child)
+{
+    return &child->command->look;
 }
 
 uint64_t child_load(struct child *child, uint64_t address)

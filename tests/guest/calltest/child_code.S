@@ -2,7 +2,7 @@
 /*
  * What the thread of a child domain runs, copied to CHILD_CODE: waits for its command event, makes the call
  * in the shared page (or loads a byte, if `load` is not zero), writes the results there, and signals that it
- * is done. No stack is used.
+ * is done. No stack is used. If `look` is not zero, it looks first at registers that nobody has given it; with 2, at XINUSE.
  */
 #define SHARED 0x20000
 #define WAIT_COMMAND (4 + (16 << 32))
@@ -15,7 +15,20 @@ child_code:
     mov $-1, %rsi
     syscall
     mov $SHARED, %ebx
-    mov 96(%rbx), %rax
+    cmpl $0, 108(%rbx)
+    je 2f
+    mov %ds, %eax
+    mov %eax, 112(%rbx)
+    mov %es, %eax
+    mov %eax, 116(%rbx)
+    mov %gs, %eax
+    mov %eax, 120(%rbx)
+    cmpl $1, 108(%rbx)
+    je 2f
+    mov $1, %ecx
+    xgetbv
+    mov %eax, 124(%rbx)
+2:  mov 96(%rbx), %rax
     test %rax, %rax
     jz 1f
     movzbl (%rax), %eax

@@ -99,6 +99,57 @@ static bool await_type(uint32_t sel, uint32_t type)
     return test_type(sel) == type;
 }
 
+#define XINUSE 2u
+#define AVX_SSE 6u /* components */
+
+static bool has_xinuse(void)
+{
+    uint32_t a = 1, b, c = 0, d;
+
+    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    if (!(c >> 27 & 1)) /* OSXSAVE */
+        return false;
+    a = 0xd;
+    c = 1;
+    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    return a >> 2 & 1;
+}
+
+static uint32_t xinuse(void)
+{
+    uint32_t a, d;
+
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(1));
+    return a;
+}
+
+/* Does the processor say that nothing is in use when that is so? QEMU never does. */
+static bool xinuse_works(void)
+{
+    static _Alignas(64) const uint8_t nothing[576] = {[24] = 0x80, [25] = 0x1f}; /* MXCSR */
+
+    __asm__ volatile("xrstor64 (%0)" : : "r"(nothing), "a"(7), "d"(0) : "memory");
+    return !(xinuse() & AVX_SSE);
+}
+
+/* What this thread has left in selectors stays its own, and so does which FPU state it uses. */
+void test_child_registers(void)
+{
+    struct child child;
+    struct child_look *look;
+    bool works = has_xinuse() && xinuse_works();
+
+    CHECK(child_make(&child, 0, CHILD_PAGES));
+    look = child_look(&child);
+    look->look = works ? XINUSE : 1;
+    __asm__ volatile("movq %0, %%xmm5" : : "r"(1ull));
+    __asm__ volatile("mov %w0, %%ds\n\tmov %w1, %%es\n\tmov %w2, %%gs" : : "r"(1), "r"(2), "r"(3));
+    CHECK_OK(child_call(&child, CB_CALL_null, (struct cb_args){0}));
+    CHECK_EQUAL(look->ds | look->es | look->gs, 0);
+    if (works)
+        CHECK_EQUAL(look->xinuse & AVX_SSE, 0);
+}
+
 void test_child_destroys_itself(void)
 {
     struct child child;
