@@ -16,7 +16,7 @@
 
 #define PAYER_PAGES 256u
 #define RECALL_MS 15u        /* a thread that has been in a call or wait for so long is recalled */
-#define PATIENCE_MS 20000u   /* one that does not get on for so long is stuck */
+#define PATIENCE_MS 200000u  /* one that does not get on for so long is stuck, on a machine that is busy with much else */
 #define MANY 200000u         /* operations, among which even what is rare must occur */
 #define WARM_UP 5000u        /* operations: make what stays */
 #define PRIORITY 12u         /* of those who act */
