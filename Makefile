@@ -200,6 +200,7 @@ GUEST_calltest := \
 	tests/guest/calltest/caps.c \
 	tests/guest/calltest/child.c \
 	tests/guest/calltest/child_code.S \
+	tests/guest/calltest/crowd.c \
 	tests/guest/calltest/domains.c \
 	tests/guest/calltest/event.c \
 	tests/guest/calltest/fault.c \
@@ -305,7 +306,7 @@ UNIT_account := tests/unit/test_account.c $(UNIT_CORE)
 UNIT_apic := tests/unit/test_apic.c hypervisor/apic.c
 UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hypervisor/multiboot.c
 UNIT_clock := tests/unit/test_clock.c hypervisor/errata.c hypervisor/reference.c hypervisor/tsc.c
-UNIT_ctx := tests/unit/test_ctx.c tests/unit/ctx_world.c hypervisor/ctx.c hypervisor/remote.c hypervisor/sched.c \
+UNIT_ctx := tests/unit/test_ctx.c tests/unit/test_ctx_crowd.c tests/unit/ctx_world.c hypervisor/ctx.c hypervisor/remote.c hypervisor/sched.c \
 	hypervisor/timerq.c
 UNIT_flaws := tests/unit/test_flaws.c hypervisor/flaws.c
 UNIT_io := tests/unit/test_io.c hypervisor/io.c $(UNIT_CORE)

@@ -51,6 +51,7 @@ struct cpu {
     u64 armed;               /* deadline in the hardware timer, UINT64_MAX: none */
     struct timerq timers;
     struct runqueue runqueue;
+    u64 chain_changes;       /* how often a chain of calls has been cut in the middle */
     struct lock post_lock;   /* posts, post_ops and post_next of the contexts that live here; remote.c */
     struct ctx *posts;       /* contexts with posted work */
     struct list grace_waiters;   /* ctx->grace_node */

@@ -13,6 +13,8 @@
 
 #define SYSCALL_LENGTH 2u
 
+static void ctx_lose_handler(struct ctx *c);
+
 bool ctx_init(struct ctx *c, struct domain *d, u32 cpu_id, u8 flags)
 {
     c->domain = d;
@@ -24,6 +26,7 @@ bool ctx_init(struct ctx *c, struct domain *d, u32 cpu_id, u8 flags)
     list_init(&c->helpers);
     list_init(&c->waiters);
     list_init(&c->wait_node);
+    list_init(&c->portal_node);
     list_init(&c->domain_node);
     list_init(&c->grace_node);
     list_init(&c->job.node);
@@ -115,13 +118,31 @@ static void ctx_wake(struct ctx *c)
         event_wake(c);
 }
 
-/* A portal of the handler `c` has died. If its caller came through it, the call is broken off. */
-static void ctx_portal_gone(struct ctx *c)
+static struct portal *ctx_take_dead_portals(struct thread *t)
 {
-    struct ctx *caller = c->caller;
+    struct portal *first;
 
-    if (caller && c->portal->obj.dying && !ctx_lose_callee(caller, "has lost its portal"))
-        ctx_drop_callers(caller);
+    lock_take(&cpu.post_lock);
+    first = t->dead_portals;
+    t->dead_portals = NULL;
+    lock_drop(&cpu.post_lock);
+    return first;
+}
+
+/*
+ * Portals of the handler `c` have died: who came through one of them, and who waits to do so, is told. They exist until
+ * this CPU passes the grace period that follows.
+ */
+static void ctx_portals_gone(struct ctx *c)
+{
+    for (struct portal *p = ctx_take_dead_portals(thread_of(c)); p; p = p->dead_next) {
+        struct ctx *caller = c->caller;
+
+        while (!list_empty(&p->waiters))
+            ctx_lose_handler(CONTAINER_OF(p->waiters.next, struct ctx, portal_node));
+        if (caller && c->portal == p && !ctx_lose_callee(caller, "has lost its portal"))
+            ctx_drop_callers(caller);
+    }
 }
 
 static void ctx_run_post(struct ctx *c, u32 ops)
@@ -139,7 +160,7 @@ static void ctx_run_post(struct ctx *c, u32 ops)
     if ((ops & CTX_OP_EVENT_GONE) && c->event && c->event->obj.dying)
         ctx_abort(c);
     if (ops & CTX_OP_PORTAL_GONE)
-        ctx_portal_gone(c);
+        ctx_portals_gone(c);
     if (ops & CTX_OP_CALLED)
         remote_called(c);
     if (ops & CTX_OP_REPLIED)
@@ -237,6 +258,7 @@ void ctx_finish(struct ctx *c, status_t status)
 void ctx_stop_helping(struct ctx *c)
 {
     list_remove(&c->wait_node);
+    list_remove(&c->portal_node);
 }
 
 /*
@@ -248,6 +270,7 @@ static void ctx_unlink_chain(struct ctx *c)
     for (unsigned n = 0; ctx_callee(c) && n < CTX_WALK_MAX; n++)
         c = c->callee;
     ctx_unblock(c);
+    cpu.chain_changes++; /* after that: whom it has made ready looks for its way in any case */
     cpu_hazard(HAZARD_RESCHED);
 }
 
@@ -275,8 +298,6 @@ void ctx_abort(struct ctx *c)
         if ((c->flags & CTX_FLAG_AGAIN))
             return;
         ctx_leave_callee(c);
-        if (!ctx_is_vcpu(c))
-            c->regs.rip += SYSCALL_LENGTH; /* it was to make the call again */
         break;
     case CTX_CALLING:
         if (ctx_in_exit(c))
@@ -306,14 +327,22 @@ bool ctx_lose_callee(struct ctx *c, const char *why)
     return false;
 }
 
+/* `c` waits for a handler or portal that is no more. Interrupts are open for a moment, since there may be many such. */
+static void ctx_lose_handler(struct ctx *c)
+{
+    if (c->flags & CTX_FLAG_AGAIN) {
+        ctx_leave_callee(c);
+        c->state = CTX_READY; /* sends its exit again, and finds nobody */
+    } else {
+        ctx_abort(c);
+    }
+    interrupts_take();
+}
+
 static void ctx_drop_waiters(struct ctx *c)
 {
-    while (!list_empty(&c->waiters)) {
-        struct ctx *w = CONTAINER_OF(c->waiters.next, struct ctx, wait_node);
-
-        ctx_leave_callee(w);
-        w->state = CTX_READY; /* makes its call again, and hears what has become of the handler */
-    }
+    while (!list_empty(&c->waiters))
+        ctx_lose_handler(CONTAINER_OF(c->waiters.next, struct ctx, wait_node));
 }
 
 void ctx_drop_callers(struct ctx *c)

@@ -91,11 +91,12 @@ struct ctx {
     u32 exit_reason;
     struct list waiters;        /* handler: contexts that wait until it is free */
     struct list wait_node;      /* HELPING: callee->waiters */
+    struct list portal_node;    /* HELPING: waiters of the portal through which it is to call */
     struct cb_utcb *utcb;       /* direct-map address; user level writes it at any time */
     u64 utcb_address;           /* where it is mapped in the domain's space */
     struct event *event;        /* WAITING */
     struct remote remote;       /* REMOTE */
-    struct list helpers;        /* scheduling contexts parked until this context is no longer blocked (sched->node) */
+    struct list helpers;        /* scheduling contexts parked until this context is no longer blocked (helpers.h) */
     struct list domain_node;    /* tree_lock: domain->contexts */
     struct timer timer;         /* deadline of a wait; a vCPU's one-shot timer */
     u8 *fpu;                    /* direct map: one page, XSAVE area */
@@ -197,6 +198,12 @@ void ctx_finish(struct ctx *c, status_t status);
 /* Home CPU: breaks off the call or wait that `c` is blocked in (ABORTED); nothing if it is not blocked. */
 void ctx_abort(struct ctx *c);
 
+/* Does it wait for something else than a handler of its CPU? */
+static inline bool ctx_is_blocked(const struct ctx *c)
+{
+    return c->state == CTX_WAITING || c->state == CTX_REMOTE || c->state == CTX_GRACE;
+}
+
 /* Home CPU: `c` no longer waits for its busy callee. */
 void ctx_stop_helping(struct ctx *c);
 
@@ -219,23 +226,22 @@ void ctx_stop(struct ctx *c);
 void ctx_kill(struct ctx *c);
 
 /*
- * Home CPU: the scheduling context that ran a now blocked chain can go on: makes ready all scheduling contexts parked
- * on `c`, and its own.
+ * Home CPU: `c` can go on, or chains through it have changed: the best of the scheduling contexts parked on it is made
+ * ready, and the others follow (helpers.h).
  */
 static inline void ctx_unblock(struct ctx *c)
 {
-    struct list *first = c->helpers.next, *last = c->helpers.prev;
+    struct list *first = c->helpers.next;
+    struct sched *s = CONTAINER_OF(first, struct sched, node);
 
-    list_init(&c->helpers);
     if (first == &c->helpers)
         return;
-    while (first != last) {
-        struct sched *s = CONTAINER_OF(first, struct sched, node);
-
-        first = first->next;
-        sched_enqueue(s); /* which links its node anew */
+    if (first->next != &c->helpers || !list_empty(&s->equals)) {
+        sched_enqueue_helpers(c);
+        return;
     }
-    sched_enqueue(CONTAINER_OF(last, struct sched, node));
+    list_init(&c->helpers);
+    sched_enqueue(s); /* which links its node anew */
 }
 
 #endif

@@ -100,11 +100,12 @@ static bool chain_refuses(const struct ctx *c, const struct ctx *h)
 }
 
 /* `c` waits until `h` is free: the chain from its scheduling context leads through `h` now. */
-static void wait_for_handler(struct ctx *c, struct ctx *h)
+static void wait_for_handler(struct ctx *c, struct ctx *h, struct portal *p)
 {
     c->state = CTX_HELPING;
     c->callee = h;
     list_append(&h->waiters, &c->wait_node);
+    list_append(&p->waiters, &c->portal_node);
     cpu.current = NULL;
 }
 
@@ -158,8 +159,8 @@ status_t ipc_call(struct regs *r)
     if (h->state != CTX_IDLE) {
         if (chain_refuses(c, h))
             return FAULT(BUSY, 0);
-        wait_for_handler(c, h);
-        return CALL_BLOCKED_AGAIN;
+        wait_for_handler(c, h, p);
+        return CALL_BLOCKED; /* ipc_retry() */
     }
     if (!ctx_is_vcpu(c))
         thread_of(c)->calls++;
@@ -186,7 +187,7 @@ bool ipc_exit(struct ctx *c, struct portal *p, u64 reason)
             return false;
         c->flags |= CTX_FLAG_AGAIN;
         c->exit_reason = (u32)reason;
-        wait_for_handler(c, h);
+        wait_for_handler(c, h, p);
         return true;
     }
     state = (struct cb_state *)(void *)h->utcb->words;
@@ -199,9 +200,24 @@ bool ipc_exit(struct ctx *c, struct portal *p, u64 reason)
     return true;
 }
 
+/* A call is made again here, not by the caller: so there is no moment in which it is in no call, and a recall is lost. */
+static void call_again(struct ctx *c)
+{
+    status_t status;
+
+    domain_load(c->home); /* with its capabilities */
+    status = ipc_call(&c->regs);
+    if (status & CALL_AGAIN)
+        vcpu_set_special(vcpu_of(c)); /* no thread's call can end so */
+    else if (!(status & CALL_BLOCKED))
+        ctx_call_done(c, status);
+}
+
 void ipc_retry(struct ctx *c)
 {
-    if (ctx_is_vcpu(c))
+    if (!(c->flags & CTX_FLAG_AGAIN))
+        call_again(c);
+    else if (ctx_is_vcpu(c))
         vcpu_exit_again(vcpu_of(c), c->exit_reason);
     else
         thread_exception(c, thread_of(c)->cr2);

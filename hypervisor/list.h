@@ -39,4 +39,22 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
+/* The ring of `other` becomes part of that of `l`, before it. */
+static inline void list_join(struct list *l, struct list *other)
+{
+    struct list *last = other->prev;
+
+    l->prev->next = other;
+    other->prev = l->prev;
+    last->next = l;
+    l->prev = last;
+}
+
+/* All that is in the list `from` is in `to`, which was empty, and `from` is empty. */
+static inline void list_move(struct list *to, struct list *from)
+{
+    list_append(from, to);
+    list_remove(from);
+}
+
 #endif

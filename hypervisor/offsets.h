@@ -21,7 +21,7 @@
 #define CTX_CALLER 240
 #define CTX_CALLEE 248
 #define CTX_PORTAL 256
-#define CTX_SIZE 624
+#define CTX_SIZE 640
 
 /* struct thread */
 #define THREAD_FS_BASE (CTX_SIZE + 0)

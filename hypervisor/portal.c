@@ -53,6 +53,7 @@ static status_t portal_create_locked(struct regs *r)
     p->standing = CTX_STANDING(CTX_READY, 0, p->level);
     p->cpu = t->ctx.cpu;
     list_init(&p->callers);
+    list_init(&p->waiters);
     list_append(&t->portals, &p->node);
     call_install(dst, &p->obj, 0);
     return CB_OK;
@@ -62,11 +63,17 @@ CALL_LOCKED(portal_create)
 
 bool portal_kill(struct portal *p)
 {
+    struct cpu *home = cpu_of(p->cpu);
+
     if (!remote_close_portal(p))
         return false;
     if (!portal_handler(p))
         return true;
     list_remove(&p->node);
+    lock_take(&home->post_lock);
+    p->dead_next = p->handler->dead_portals;
+    p->handler->dead_portals = p;
+    lock_drop(&home->post_lock);
     ctx_post(&p->handler->ctx, CTX_OP_PORTAL_GONE);
     return true;
 }

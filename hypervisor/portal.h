@@ -24,6 +24,8 @@ struct portal {
     u32 cpu;                /* constant: the handler's */
     struct list node;       /* tree_lock: thread->portals */
     struct list callers;    /* remote.c: contexts of other CPUs that call through it */
+    struct list waiters;    /* the handler's CPU: ctx->portal_node, who waits until the handler is free */
+    struct portal *dead_next; /* post_lock: thread->dead_portals */
 };
 
 /* Who answers calls through it, NULL: nobody any more. The pointer stays valid until this CPU leaves the kernel. */
@@ -63,10 +65,7 @@ void ipc_transfer(struct ctx *from, struct ctx *to, u64 info);
  */
 bool ipc_exit(struct ctx *c, struct portal *p, u64 reason);
 
-/*
- * sched.c found a context that waits for its busy callee to become free (partner chosen, not delivered yet): tries
- * again.
- */
+/* sched.c: `c`, current, has waited for a busy handler that is free now: makes its call, or sends its exit, again. */
 void ipc_retry(struct ctx *c);
 
 #endif

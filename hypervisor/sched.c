@@ -11,6 +11,7 @@
 #include "cpu.h"
 #include "ctx.h"
 #include "event.h"
+#include "helpers.h"
 #include "portal.h"
 #include "runqueue.h"
 #include "thread.h"
@@ -19,6 +20,7 @@
 #include "x86.h"
 
 #define TIMERS_AT_ONCE 64u
+#define PARKED_AT_ONCE 16u
 
 static inline void sched_use(struct sched *s, u64 since, u64 now)
 {
@@ -124,7 +126,8 @@ static void sched_queue(struct sched *s, bool front, u64 now)
 {
     if (!front)
         s->left = s->slice;
-    if (s->budget && !sched_affords(s, now))
+    /* Who has followers is queued in any case: its budget is looked at when they have been let go. */
+    if (s->budget && list_empty(&s->followers) && !sched_affords(s, now))
         return;
     s->state = SCHED_QUEUED;
     runqueue_insert(&cpu.runqueue, s, front);
@@ -171,11 +174,48 @@ static void sched_leave_budget(struct sched *s)
         timerq_remove(&cpu.timers, &b->timer);
 }
 
+/*
+ * `s`, in the run queue, has followers: the first of them is queued, and leads the others. An equal comes directly behind
+ * `s`, as if all had been queued at once.
+ */
+static void sched_let_follow(struct sched *s)
+{
+    struct sched *next = helpers_lead(&s->followers);
+
+    next->origin = s->origin;
+    next->origin_handled = s->origin_handled;
+    next->origin_changes = s->origin_changes;
+    if (next->budget && list_empty(&next->followers)) {
+        sched_queue(next, false, rdtsc());
+        return;
+    }
+    next->state = SCHED_QUEUED;
+    next->left = next->slice;
+    if (next->priority == s->priority)
+        list_prepend(&s->node, &next->node);
+    else
+        runqueue_insert(&cpu.runqueue, next, false);
+}
+
+void sched_enqueue_helpers(struct ctx *c)
+{
+    struct sched *s = helpers_lead(&c->helpers);
+
+    s->origin = c;
+    s->origin_handled = ctx_is_vcpu(c) ? 0 : thread_of(c)->handled;
+    s->origin_changes = cpu.chain_changes;
+    sched_enqueue(s);
+}
+
 void sched_dequeue(struct sched *s)
 {
     switch ((enum sched_state)s->state) {
-    case SCHED_QUEUED: runqueue_remove(&cpu.runqueue, s); break;
-    case SCHED_PARKED:
+    case SCHED_QUEUED:
+        if (!list_empty(&s->followers))
+            sched_let_follow(s);
+        runqueue_remove(&cpu.runqueue, s);
+        break;
+    case SCHED_PARKED: helpers_remove(s); break;
     case SCHED_THROTTLED: list_remove(&s->node); break;
     case SCHED_RUNNING:
         sched_charge(rdtsc());
@@ -299,7 +339,30 @@ static void sched_park(struct sched *s, struct ctx *c)
     if (s->out_since)
         sched_back(s, rdtsc()); /* it could not have run */
     s->state = SCHED_PARKED;
-    list_append(&c->helpers, &s->node);
+    helpers_insert(&c->helpers, s);
+}
+
+/*
+ * `s` leads others that were parked with it. If that context is blocked again, and they still lead there, they are all
+ * parked again, unseen: the context has replied to nobody since, and no chain has been cut. Else the next one is
+ * queued, and each finds out by itself.
+ */
+static void sched_pick_leader(struct sched *s)
+{
+    bool helping;
+    struct ctx *c = chain_end(s->bound, &helping);
+
+    if (c && c == s->origin && !ctx_is_vcpu(c) && ctx_is_blocked(c) && thread_of(c)->handled == s->origin_handled &&
+        cpu.chain_changes == s->origin_changes) {
+        helpers_merge(&c->helpers, s);
+        sched_park(s, c);
+        return;
+    }
+    sched_let_follow(s);
+    if (s->budget) { /* which nobody has looked at */
+        runqueue_remove(&cpu.runqueue, s);
+        sched_queue(s, true, rdtsc());
+    }
 }
 
 /* No handler, in no call, with no exit to be sent again: what is most often found. */
@@ -323,9 +386,9 @@ status_t sched_block(struct list *helpers)
     if (s->budget)
         sched_leave_budget(s);
     s->state = SCHED_PARKED;
-    list_append(helpers, &s->node);
+    list_append(helpers, &s->node); /* it is empty: nothing is parked on who runs */
     s = runqueue_first(&cpu.runqueue);
-    if (s && ctx_runs_alone(s->bound))
+    if (s && ctx_runs_alone(s->bound) && list_empty(&s->followers))
         sched_run(s, s->bound, false, now);
     else
         cpu.sched = NULL;
@@ -349,7 +412,8 @@ bool sched_hand_over(struct ctx *c)
     struct sched *s = c->sched, *running = cpu.sched;
     u64 now;
 
-    if (!s || s->budget || c->helpers.next != &s->node || c->helpers.prev != &s->node || !sched_is_next(s))
+    if (!s || s->budget || c->helpers.next != &s->node || c->helpers.prev != &s->node || !list_empty(&s->equals) ||
+        !sched_is_next(s))
         return false;
     now = rdtsc();
     if (running) {
@@ -367,52 +431,77 @@ bool sched_hand_over(struct ctx *c)
     return true;
 }
 
-/* Makes the first scheduling context that has something to run the running one. */
-static void pick_first(void)
+/* `s`, the first in the run queue, runs the end of its chain. False: it does not, and something else may be the first. */
+static bool pick(struct sched *s)
 {
+    struct ctx *c = s->bound;
+    bool helping, waited;
+
+    if (sched_rests(c)) {
+        sched_park(s, c);
+        return false;
+    }
+    c = chain_end(s->bound, &helping);
+    if (!c) {
+        if (!ctx_lose_callee(s->bound, "waits for too many others"))
+            ctx_drop_callers(s->bound);
+        return false;
+    }
+    waited = c->state == CTX_HELPING;
+    if (waited) {
+        ctx_stop_helping(c);
+        c->state = CTX_READY;
+    }
+    if (c->state != CTX_READY) {
+        sched_park(s, c);
+        return false;
+    }
+    sched_run(s, c, helping, rdtsc());
+    if (waited || (c->flags & CTX_FLAG_AGAIN))
+        ipc_retry(c);
+    if (cpu.current)
+        return true;
+    sched_put(false);
+    return false;
+}
+
+/*
+ * Makes the first scheduling context that has something to run the running one. Those that have not pay for being
+ * looked at; and when there have been many, interrupts are taken. False: it is to be called again.
+ */
+static bool pick_first(void)
+{
+    u64 since = 0, now;
     struct sched *s;
 
-    while ((s = runqueue_first(&cpu.runqueue)) != NULL) {
-        struct ctx *c = s->bound;
-        bool helping;
-
-        if (ctx_runs_alone(c)) {
-            sched_run(s, c, false, rdtsc());
-            return;
-        }
-        if (sched_rests(s->bound)) {
-            sched_park(s, s->bound);
+    for (unsigned n = 1; (s = runqueue_first(&cpu.runqueue)) != NULL; n++) {
+        if (!list_empty(&s->followers)) {
+            sched_pick_leader(s);
             continue;
         }
-        c = chain_end(s->bound, &helping);
-        if (!c) {
-            if (!ctx_lose_callee(s->bound, "waits for too many others"))
-                ctx_drop_callers(s->bound);
-            continue;
+        if (ctx_runs_alone(s->bound)) {
+            sched_run(s, s->bound, false, rdtsc());
+            return true;
         }
-        if (c->state == CTX_HELPING) {
-            ctx_stop_helping(c);
-            c->state = CTX_READY;
-        }
-        if (c->state == CTX_READY) {
-            sched_run(s, c, helping, rdtsc());
-            if (c->flags & CTX_FLAG_AGAIN)
-                ipc_retry(c);
-            if (cpu.current)
-                return;
-            sched_put(false);
-            continue;
-        }
-        sched_park(s, c);
+        if (pick(s))
+            return true;
+        now = rdtsc();
+        if (since)
+            sched_bill(s, now - since, now);
+        since = now;
+        if (n % PARKED_AT_ONCE == 0 && kernel_preempt())
+            return false;
     }
+    return true;
 }
 
 void sched_pick(void)
 {
     sched_put(false);
     cpu.current = NULL;
-    pick_first();
-    if (cpu_hazards() & HAZARD_RESCHED)
+    if (!pick_first())
+        cpu_hazard(HAZARD_RESCHED);
+    else if (cpu_hazards() & HAZARD_RESCHED)
         cpu_hazard_over(HAZARD_RESCHED); /* whatever was queued up to now has been considered */
 }
 

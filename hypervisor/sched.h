@@ -18,7 +18,7 @@ enum sched_state {
     SCHED_UNBOUND,
     SCHED_QUEUED,    /* in the run queue */
     SCHED_RUNNING,   /* cpu->sched */
-    SCHED_PARKED,    /* what it runs is blocked; node is in a context's `helpers`, or nowhere */
+    SCHED_PARKED,    /* what it runs is blocked: in a context's `helpers`, or nowhere; or it follows another one */
     SCHED_THROTTLED, /* in budget->throttled: it could run, but for the budget */
 };
 
@@ -59,7 +59,11 @@ struct sched {
     u64 out_since;         /* a vCPU's: TSC when it could have run, but others did; 0: it runs, or is blocked */
     struct budget *budget; /* constant; NULL: no limit */
     struct ctx *bound;     /* whose it is; tree_lock to write */
-    struct list node;      /* run queue, helpers of a context, or budget->throttled */
+    struct list node;      /* run queue, budget->throttled; PARKED: helpers.h */
+    struct list equals;    /* PARKED: helpers.h */
+    struct list followers; /* QUEUED: what is to be queued when it is picked; helpers.h */
+    const struct ctx *origin; /* where the followers have been parked, and what says that nothing has changed since */
+    u64 origin_handled, origin_changes;
     struct list peer;      /* budget->ready */
     struct list children;  /* tree_lock: those that were made under it, and die with it */
     struct list sibling;   /* tree_lock: among them */
@@ -73,6 +77,10 @@ struct runqueue {
 
 /* Home CPU: puts it into the run queue (at the end, or the front if it was merely preempted), or throttles it. */
 void sched_enqueue(struct sched *s);
+
+/* The same for the first of those that are parked on `c`, two or more; the others follow it. */
+void sched_enqueue_helpers(struct ctx *c);
+
 void sched_dequeue(struct sched *s);
 
 /* Home CPU: the kernel has worked for it up to `now`, for so long, and not for what runs. */

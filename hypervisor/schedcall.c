@@ -37,6 +37,8 @@ struct sched *sched_alloc(struct account *account, struct sched *ceiling, u32 cp
     s->bit = 1ull << priority % 64;
     s->slice = ticks(budget);
     list_init(&s->node);
+    list_init(&s->equals);
+    list_init(&s->followers);
     list_init(&s->peer);
     list_init(&s->children);
     list_init(&s->sibling);

@@ -18,6 +18,7 @@ struct thread {
     /* tree_lock to write: its own portal capability, where its faults go; empty: they kill it */
     struct slot exception;
     struct list portals;       /* tree_lock: portal->node, of which it is the handler */
+    struct portal *dead_portals; /* post_lock: its CPU is to break off what came through them */
     struct remote_server remote; /* handler: its callers on other CPUs */
 };
 

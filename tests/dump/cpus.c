@@ -51,6 +51,7 @@ static void check_queue(const struct cpu *c, u32 priority)
         if (!s)
             continue;
         s->in_queue++;
+        check_followers(s);
         if (sched_view(s)->state != SCHED_QUEUED || sched_view(s)->cpu != c->id || sched_view(s)->priority != priority)
             bad(AREA, "CPU %u: scheduling context %lx, in state %u, is in the wrong queue", c->id, s->kernel,
                 sched_view(s)->state);

@@ -124,6 +124,7 @@ void check_timers(u32 cpu_id);
 const struct budget *sched_own(const struct thing *t);
 
 /* remote.c: calls between CPUs, as the caller, the handler and the portal know of them. The caller's last. */
+void check_followers(const struct thing *s); /* of a queued scheduling context */
 void check_remote_server(const struct thing *t);
 void check_remote_portal(const struct thing *t);
 void check_remote(const struct thing *t);

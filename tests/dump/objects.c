@@ -177,28 +177,45 @@ static void check_waiters(const struct thing *t)
     }
 }
 
-static void check_helpers(const struct thing *t)
+/* A scheduling context that is parked on `t`; NULL: it follows another one. */
+static void check_parked(struct thing *s, const struct thing *t)
 {
-    const struct list *n;
-    struct list_walk w;
+    const struct sched *sched = s ? (const struct sched *)(const void *)s->obj : NULL;
+    struct thing *bound = sched && sched->bound ? ctx_expect(sched->bound, "whose scheduling context is parked") : NULL;
 
-    for (n = list_begin(&w, KMEMBER(t->kernel, struct ctx, helpers), "contexts"); n; n = list_next(&w)) {
+    if (!s)
+        return;
+    s->in_helpers++;
+    if (sched->state != SCHED_PARKED)
+        bad("contexts", "scheduling context %lx is parked, but says state %u", s->kernel, sched->state);
+    if (!t || (bound == t && rests(t)))
+        return;
+    if (bound && chain_end(bound) != t)
+        bad("contexts", "scheduling context %lx is parked on %lx, where its chain does not end", s->kernel, t->kernel);
+    if (ctx_view(t)->state == CTX_READY)
+        bad("contexts", "scheduling context %lx is parked on %lx, which could run", s->kernel, t->kernel);
+}
+
+/* helpers.h: the first of each priority is in the list, the others beside it. */
+static void check_helpers(const struct list *head, const struct thing *t)
+{
+    const struct list *n, *p;
+    struct list_walk w, equals;
+
+    for (n = list_begin(&w, head, "contexts"); n; n = list_next(&w)) {
         struct thing *s = thing_expect(KCONTAINER(n, struct sched, node), CB_TYPE_SCHED, "contexts", "what is parked");
-        const struct sched *sched = s ? (const struct sched *)(const void *)s->obj : NULL;
-        struct thing *bound = sched && sched->bound ? ctx_expect(sched->bound, "whose scheduling context is parked") : NULL;
 
+        check_parked(s, t);
         if (!s)
             continue;
-        s->in_helpers++;
-        if (sched->state != SCHED_PARKED)
-            bad("contexts", "scheduling context %lx is parked on %lx, but says state %u", s->kernel, t->kernel, sched->state);
-        if (bound == t && rests(t))
-            continue;
-        if (bound && chain_end(bound) != t)
-            bad("contexts", "scheduling context %lx is parked on %lx, where its chain does not end", s->kernel, t->kernel);
-        if (ctx_view(t)->state == CTX_READY)
-            bad("contexts", "scheduling context %lx is parked on %lx, which could run", s->kernel, t->kernel);
+        for (p = list_begin(&equals, KMEMBER(s->kernel, struct sched, equals), "contexts"); p; p = list_next(&equals))
+            check_parked(thing_expect(KCONTAINER(p, struct sched, equals), CB_TYPE_SCHED, "contexts", "what is parked"), t);
     }
+}
+
+void check_followers(const struct thing *s)
+{
+    check_helpers(KMEMBER(s->kernel, struct sched, followers), NULL);
 }
 
 /* A call: both sides know of it. */
@@ -296,7 +313,7 @@ void check_contexts(void)
         if (is_handler(&things[i]))
             check_remote_server(&things[i]);
         check_waiters(&things[i]);
-        check_helpers(&things[i]);
+        check_helpers(KMEMBER(things[i].kernel, struct ctx, helpers), &things[i]);
     }
     for (u32 i = 0; i < thing_count; i++) {
         struct thing *t = &things[i];

@@ -9,7 +9,7 @@
 
 #define SCRATCH 160u
 #define THREADS 64u
-#define SPACE_PAGES 2048u
+#define SPACE_PAGES 8192u
 
 uint32_t test_frame;
 

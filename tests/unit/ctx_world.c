@@ -20,7 +20,8 @@ struct thread handler, callers[CALLERS];
 struct sched handler_sched, scheds[CALLERS];
 struct portal portals[2];
 struct thread thread_none;
-unsigned kicks, interrupts;
+unsigned kicks, interrupts, clock_reads;
+struct ctx *retried;
 void (*at_interrupt)(void);
 static struct space_cpu home;
 
@@ -30,6 +31,7 @@ u64 rdtsc(void)
 {
     static u64 clock = 1000;
 
+    clock_reads++;
     return clock++;
 }
 
@@ -79,7 +81,9 @@ void ipc_transfer(struct ctx *from, struct ctx *to, u64 info)
 
 void ipc_retry(struct ctx *c)
 {
-    (void)c;
+    retried = c;
+    cr_assert_eq(cpu.current, c);
+    world_call((unsigned)(thread_of(c) - callers), 0);
 }
 
 void event_leave(struct ctx *waiter)
@@ -127,12 +131,12 @@ void vcpu_forget(struct vcpu *v)
     (void)v;
 }
 
-void reap_abandon(struct ctx *c)
+void grace_leave(struct ctx *c)
 {
     (void)c;
 }
 
-void grace_leave(struct ctx *c)
+void reap_abandon(struct ctx *c)
 {
     (void)c;
 }
@@ -179,6 +183,7 @@ static void context(struct ctx *c, enum ctx_state state)
     c->left = state == CTX_IDLE ? 0 : CTX_CHAIN_MAX;
     list_init(&c->waiters);
     list_init(&c->wait_node);
+    list_init(&c->portal_node);
     list_init(&c->helpers);
     list_init(&c->grace_node);
 }
@@ -191,6 +196,8 @@ static void bind(struct sched *s, struct ctx *c, u32 priority)
     s->slice = s->left = 1000000;
     s->bound = c;
     list_init(&s->node);
+    list_init(&s->equals);
+    list_init(&s->followers);
     c->sched = s;
 }
 
@@ -214,6 +221,7 @@ void world_init(void)
         memset(&portals[i], 0, sizeof(portals[i]));
         portals[i].handler = &handler;
         list_init(&portals[i].callers);
+        list_init(&portals[i].waiters);
         list_init(&portals[i].node);
     }
     for (unsigned i = 0; i < CALLERS; i++) {
@@ -253,8 +261,7 @@ struct vcpu *world_vcpu(void)
     return &vcpu;
 }
 
-/* As if the scheduling context ran what it is bound to. */
-static void run(unsigned i)
+void world_run(unsigned i)
 {
     if (cpu.sched)
         sched_dequeue(cpu.sched);
@@ -267,7 +274,7 @@ static void run(unsigned i)
 
 void world_call_remotely(unsigned i, unsigned which)
 {
-    run(i);
+    world_run(i);
     cr_assert_eq(remote_call(&callers[i].ctx, &portals[which], false), CALL_BLOCKED);
 }
 
@@ -278,6 +285,78 @@ void world_reply(u64 word)
     cpu.current = NULL;
     remote_reply(&handler.ctx, &(struct regs){ .rsi = word });
     world_exit();
+}
+
+void world_call(unsigned i, unsigned which)
+{
+    struct ctx *c = &callers[i].ctx, *h = &handler.ctx;
+
+    c->callee = h;
+    if (h->state == CTX_IDLE) {
+        h->caller = c;
+        h->portal = &portals[which];
+        h->state = CTX_READY;
+        h->left = CTX_CHAIN_MAX - 1;
+        handler.handled++;
+        c->state = CTX_CALLING;
+        cpu.current = h;
+        return;
+    }
+    c->state = CTX_HELPING;
+    list_append(&h->waiters, &c->wait_node);
+    list_append(&portals[which].waiters, &c->portal_node);
+    cpu.current = NULL;
+}
+
+void world_answer(void)
+{
+    struct ctx *h = &handler.ctx, *c = h->caller;
+
+    cr_assert_eq(cpu.current, h);
+    h->state = CTX_IDLE;
+    h->left = 0;
+    h->caller = NULL;
+    cpu.current = NULL;
+    if (c)
+        c->state = CTX_READY;
+    if (c && !(cpu_hazards() & HAZARD_HELPING))
+        cpu.current = c;
+}
+
+/* Is it in the run queue, or behind somebody who is? */
+static bool is_queued(const struct sched *s)
+{
+    for (unsigned i = 0; i < CB_PRIORITIES; i++) {
+        for (struct list *l = cpu.runqueue.queue[i].next; l != &cpu.runqueue.queue[i]; l = l->next) {
+            const struct sched *q = CONTAINER_OF(l, struct sched, node);
+
+            if (q == s)
+                return true;
+            for (struct list *f = q->followers.next; f != &q->followers; f = f->next) {
+                const struct sched *first = CONTAINER_OF(f, struct sched, node);
+
+                if (first == s)
+                    return true;
+                for (struct list *e = first->equals.next; e != &first->equals; e = e->next) {
+                    if (CONTAINER_OF(e, struct sched, equals) == s)
+                        return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
+void world_check(void)
+{
+    for (unsigned i = 0; i < CALLERS; i++) {
+        const struct ctx *c = &callers[i].ctx, *h = &handler.ctx;
+        bool runs = c->state == CTX_READY || (c->state == CTX_CALLING && h->state == CTX_READY) ||
+                    (c->state == CTX_HELPING && (h->state == CTX_READY || h->state == CTX_IDLE));
+
+        if (runs && scheds[i].state != SCHED_UNBOUND)
+            cr_assert(cpu.sched == &scheds[i] || is_queued(&scheds[i]), "caller %u, in state %u, is forgotten", i, c->state);
+    }
 }
 
 unsigned queue_length(void)

@@ -20,6 +20,8 @@ extern struct sched scheds[CALLERS];
 extern struct cpu other;                /* CPU 1 */
 
 extern unsigned kicks;                  /* interrupts sent to it */
+extern unsigned clock_reads;            /* how often the scheduler has looked at the clock: steps, more or less */
+extern struct ctx *retried;             /* the last who made its call again */
 extern unsigned interrupts;             /* how often interrupts were taken */
 extern void (*at_interrupt)(void);      /* what happens then; NULL: nothing */
 
@@ -28,7 +30,17 @@ void world_init(void);
 /* The way out of the kernel, without what does not concern contexts. */
 void world_exit(void);
 
-/* callers[i] calls through portals[which]. */
+/* As if the scheduling context of callers[i] ran it. */
+void world_run(unsigned i);
+
+/* callers[i], which runs, calls through portals[which], or waits until the handler is free; the handler, which runs, answers. */
+void world_call(unsigned i, unsigned which);
+void world_answer(void);
+
+/* Fails if somebody who could run is not, and never will be, in the run queue. */
+void world_check(void);
+
+/* callers[i] calls through portals[which], as from another CPU. */
 void world_call_remotely(unsigned i, unsigned which);
 
 /* The handler, which runs, answers. */

@@ -51,6 +51,11 @@ void vcpu_timer(struct vcpu *v)
     cr_assert_fail("no vCPU");
 }
 
+bool kernel_preempt(void)
+{
+    return false;
+}
+
 bool remote_next(struct ctx *h)
 {
     (void)h;
@@ -213,6 +218,8 @@ struct actor *world_add(u8 priority, u64 budget, u64 period)
     s->bit = 1ull << priority % 64;
     s->slice = budget;
     list_init(&s->node);
+    list_init(&s->equals);
+    list_init(&s->followers);
     list_init(&s->peer);
     if (budget < period) {
         s->budget = &a->budget;

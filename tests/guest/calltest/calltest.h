@@ -25,9 +25,10 @@
     X(remote_bind) X(remote_priority) X(remote_sched) X(remote_portal)               \
     X(remote_fault) X(remote_domain) X(remote_circle) X(remote_turns)                \
     X(remote_donation) X(remote_helping) X(remote_vcpu) X(remote_vcpu_recall)          \
-    X(storm_recall)
+    X(storm_recall) X(crowd_remote)
 #define TESTS(X)                                                                     \
     X(null) X(unknown_calls) X(guest_calls) X(undefined_flags) X(reply_refused)      \
+    X(crowd_destroy) X(crowd_wait) X(crowd_served)                                   \
     X(upcall_resume) X(upcall_drop) X(upcall_again)                                  \
     X(event_bits) X(event_poll) X(event_timeout) X(event_rights) X(event_badges)     \
     X(event_two_waiters) X(event_recall) X(event_destroy) X(event_cpus)              \
