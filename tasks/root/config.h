@@ -66,7 +66,7 @@ const void *config_manifest(struct config_error *error);
  */
 bool config_mistake(const void *fdt, uint32_t number, struct config_error *error);
 
-/* Who has the keyboard at first: as the console's node says, else a VM, else any domain. If it is wrong, name is good. */
+/* Who has the keyboard at first: as the console's node says, else a VM, else any domain; that, too, if it is wrong. */
 bool config_input(const void *fdt, int console, int list, char name[CONFIG_NAME_MAX + 1], struct config_error *error);
 
 /* Copies the name of a node; false if it cannot be a domain's. */

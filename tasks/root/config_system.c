@@ -43,7 +43,8 @@ const void *config_manifest(struct config_error *error)
     return fdt;
 }
 
-static const char *const root_properties[] = {"compatible", NULL}, *const root_nodes[] = {"console", "domains", "links", NULL};
+static const char *const root_properties[] = {"compatible", NULL};
+static const char *const root_nodes[] = {"console", "domains", "links", NULL};
 static const char *const none[] = {NULL};
 
 static bool is_among(const char *name, const char *const *list)

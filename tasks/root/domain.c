@@ -48,7 +48,7 @@ static bool refused(struct config_error *error, const char *property, const char
                         cb_status_name(status), CB_STATUS_ARG(status));
 }
 
-/* Kernel memory of the domain. What shadow page tables and split large pages take depends on the machine, not on the manifest. */
+/* Kernel memory of the domain. What shadow page tables and split large pages take depends on the machine. */
 static uint64_t account_pages(const struct config *config)
 {
     uint64_t features = boot_info()->features;
@@ -277,9 +277,10 @@ bool domain_start(struct domain *domain, const void *manifest, struct config_err
     if (state == CLEAR_BUSY)
         return true;
     clear_end(&domain->clear);
-    return settle(domain, state == CLEAR_DONE
-                              ? start(domain, manifest, error)
-                              : config_error(error, "memory-mib", "root cannot map the domain's memory to clear it"), left);
+    bool good = state == CLEAR_DONE ? start(domain, manifest, error)
+                                    : config_error(error, "memory-mib", "root cannot map the memory to clear it");
+
+    return settle(domain, good, left);
 }
 
 void domain_stop(struct domain *domain)

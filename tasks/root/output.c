@@ -89,7 +89,7 @@ static void stream_line(const char *line, size_t size)
     uint64_t deadline = lost ? 0 : clock_in(TAKE_US);
 
     if (lost) {
-        int length = snprintf(text, sizeof(text), "root: %u lines are missing here: the console did not take them\n", lost);
+        int length = snprintf(text, sizeof(text), "root: %u lines are missing here: nobody took them\n", lost);
 
         if (stream_write_until(text, (size_t)length, deadline))
             lost = 0;
