@@ -294,6 +294,16 @@ static void rest(struct actor *a)
     (void)ctx_block(&a->thread.ctx, CTX_WAITING);
 }
 
+/* What it has run for is what it has been charged, but for what the kernel took in between. */
+static void model_charged(const struct actor *a)
+{
+    u64 consumed = a->sched.consumed;
+
+    cr_assert_geq(consumed + SLACK + (cpu.sched == &a->sched ? world_clock - cpu.sched_since : 0), a->ran,
+                  "actor %u has run for %lu, and pays for %lu", (unsigned)(a - actors), (unsigned long)a->ran,
+                  (unsigned long)consumed);
+}
+
 void world_run(u64 ticks)
 {
     u64 end = world_clock + ticks;
@@ -329,4 +339,6 @@ void world_run(u64 ticks)
             rest(a);
     }
     model_stolen();
+    for (unsigned i = 0; i < actor_count; i++)
+        model_charged(&actors[i]);
 }

@@ -42,7 +42,7 @@
     X(child_delegate) X(child_revoke_event) X(child_revoke_frame) X(child_no_rights) \
     X(child_registers) X(child_destroys_itself) X(child_account_ends)                                   \
     X(fault_page) X(fault_vectors) X(fault_resume) X(fault_kills) X(fault_fs_base)   \
-    X(fault_deep)                                                                    \
+    X(fault_deep) X(orphan)                                                          \
     X(yield) X(priority) X(equals) X(budget) X(helping) X(queue_priority)            \
     X(time_made_under_it) X(time_shared) X(time_made_again) X(time_handed_on)        \
     X(fpu_state)                                                                     \

@@ -376,3 +376,47 @@ void test_remote_helping(void)
     CHECK(clock_tsc() - start < clock_ticks(10000 * MS));
     CHECK(test_await(&returned, 1));
 }
+
+static volatile uint32_t lingering, finished;
+static uint32_t inner_portal;
+
+static void linger(uint64_t badge, struct cb_args *message)
+{
+    (void)badge;
+    lingering++;
+    while (!stop)
+        lock_pause();
+    message->a5 = 0;
+}
+
+static void have_it_done(uint64_t badge, struct cb_args *message)
+{
+    (void)badge;
+    if (cb_call(inner_portal, message) == CB_OK)
+        finished++;
+}
+
+/*
+ * A handler with time of its own loses its only caller while another one works for it: it goes on by itself, with no
+ * other call.
+ */
+void test_orphan(void)
+{
+    struct thread *handler = test_handler(CPU_MAIN, have_it_done, NULL), *inner = test_handler(CPU_MAIN, linger, NULL);
+
+    returned = lingering = finished = stop = 0;
+    inner_portal = scratch();
+    CHECK(handler && inner);
+    CHECK_OK(thread_handler_serve(handler, PRIORITY_LOW));
+    CHECK_OK(cb_portal_create(CB_TASK_SEL_ACCOUNT, inner_portal, inner->sel, (uint64_t)thread_portal_entry, 0, 0,
+                              LEVEL_DEFAULT - 1));
+    callers[0] = (struct caller){.portal = test_portal(handler, 0, 0), .status = UINT64_MAX};
+    struct thread *thread = test_thread(CPU_MAIN, PRIORITY_LOW, call, &callers[0]);
+
+    CHECK(callers[0].portal && thread && test_await(&lingering, 1));
+    CHECK_OK(cb_recall(thread->sel));
+    CHECK(test_await(&returned, 1));
+    CHECK_STATUS(callers[0].status, STATUS(ABORTED, 0));
+    stop = 1;
+    CHECK(test_await(&finished, 1));
+}
