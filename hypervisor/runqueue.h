@@ -20,13 +20,14 @@ static inline u64 *runqueue_word(struct runqueue *rq, u32 priority)
 
 static inline void runqueue_insert(struct runqueue *rq, struct sched *s, bool front)
 {
-    struct list *queue = &rq->queue[s->priority];
+    u32 priority = s->priority;
+    struct list *queue = &rq->queue[priority];
 
+    *runqueue_word(rq, priority) |= s->bit;
     if (front)
         list_prepend(queue, &s->node);
     else
         list_append(queue, &s->node);
-    *runqueue_word(rq, s->priority) |= s->bit;
 }
 
 static inline void runqueue_remove(struct runqueue *rq, struct sched *s)

@@ -22,12 +22,15 @@
 #define TIMERS_AT_ONCE 64u
 #define PARKED_AT_ONCE 16u
 
-static inline void sched_use(struct sched *s, u64 since, u64 now)
+static inline void sched_use_slice(struct sched *s, u64 ticks)
 {
-    u64 ticks = now - since;
-
     s->consumed += ticks;
     s->left -= MIN(ticks, s->left);
+}
+
+static inline void sched_use(struct sched *s, u64 since, u64 now)
+{
+    sched_use_slice(s, now - since);
     if (s->budget)
         budget_use(s->budget, since, now);
 }
@@ -377,14 +380,16 @@ static bool sched_rests(struct ctx *c)
     return !ctx_is_vcpu(c) && thread_of(c)->handler && !remote_next(c);
 }
 
-status_t sched_block(struct list *helpers)
+static ALWAYS_INLINE status_t block(struct sched *s, struct list *helpers, bool limited)
 {
-    struct sched *s = cpu.sched;
     u64 now = rdtsc();
 
-    sched_use(s, cpu.sched_since, now);
-    if (s->budget)
+    if (limited) {
+        sched_use(s, cpu.sched_since, now);
         sched_leave_budget(s);
+    } else {
+        sched_use_slice(s, now - cpu.sched_since);
+    }
     s->state = SCHED_PARKED;
     list_append(helpers, &s->node); /* it is empty: nothing is parked on who runs */
     s = runqueue_first(&cpu.runqueue);
@@ -393,6 +398,19 @@ status_t sched_block(struct list *helpers)
     else
         cpu.sched = NULL;
     return CALL_BLOCKED;
+}
+
+static NOINLINE status_t block_limited(struct sched *s, struct list *helpers)
+{
+    return block(s, helpers, true);
+}
+
+/* What has no limit, most often, does not pay for what has one. */
+status_t sched_block(struct list *helpers)
+{
+    struct sched *s = cpu.sched;
+
+    return s->budget ? block_limited(s, helpers) : block(s, helpers, false);
 }
 
 /* Is nothing to be considered before `s` runs? No hazard says that what is queued should run instead of what runs. */

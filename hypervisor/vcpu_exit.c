@@ -61,7 +61,7 @@ static ALWAYS_INLINE bool exit_is_idle(const struct thread *t)
  */
 static ALWAYS_INLINE void exit_switch(struct vcpu *v, const struct portal *p, struct thread *t, u32 flags)
 {
-    t->ctx.standing = p->standing;
+    t->ctx.standing = CTX_STANDING(CTX_READY, 0, CTX_CHAIN_MAX - 1); /* what its level says, and more: nobody calls a vCPU */
     t->ctx.caller = &v->ctx;
     t->ctx.portal = p;
     t->handled++;
