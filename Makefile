@@ -192,6 +192,7 @@ GUEST_TASKS := \
 	reader \
 	reclaim \
 	silent \
+	tardy \
 	stain \
 
 GUEST_calltest := \
@@ -603,6 +604,7 @@ ISOS := \
 	silent \
 	stain \
 	steal \
+	tardy \
 	tiny \
 	two \
 
@@ -649,6 +651,7 @@ ISO_load := $(ISO_LINUX) disk=$(TEST_DISK)
 ISO_panic := $(ISO_LINUX)
 ISO_panics := $(ISO_LINUX)
 ISO_steal := $(ISO_LINUX)
+ISO_tardy := $(ISO_LINUX) tardy=$(B)/tests/guest/tardy.elf
 ISO_mute := vmm=$(VMM) bzImage=$(BZIMAGE) initramfs=$(INITRAMFS)
 ISO_bench := $(ISO_LINUX)
 ISO_two := $(ISO_LINUX)

@@ -20,9 +20,10 @@ $(B)/initramfs.list: images/initramfs/list /bin/busybox
 		sed 's|.*|slink /bin/& busybox 0777 0 0|' >>$@
 	$(Q)echo 'file /bin/ipcbench $(B)/images/ipcbench 0755 0 0' >>$@
 	$(Q)echo 'file /tests/hostile $(B)/images/hostile 0755 0 0' >>$@
+	$(Q)echo 'file /bin/tardy $(B)/images/tardy 0755 0 0' >>$@
 
 # Programs of the guests' own, static: images/programs/. The interface of /dev/corbel is the patched kernel's.
-PROGRAMS := $(B)/images/ipcbench $(B)/images/hostile
+PROGRAMS := $(B)/images/ipcbench $(B)/images/hostile $(B)/images/tardy
 PROGRAM_FLAGS := -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -ffile-prefix-map=$(CURDIR)=. -MMD -MP -I$(B)/images/include
 
 PROGRAM_ipcbench := \
@@ -42,6 +43,10 @@ PROGRAM_hostile := \
 	images/programs/hostile_requests.c \
 	images/programs/hostile_storm.c \
 
+PROGRAM_tardy := \
+	images/programs/corbel.c \
+	images/programs/tardy.c \
+
 # It changes only if its content does.
 $(B)/images/include/.copied: $(LINUX)/.applied
 	@mkdir -p $(@D)/linux
@@ -59,6 +64,7 @@ $(PROGRAMS): $(B)/images/%:
 	$(Q)$(CC) -static -s -Wl,--build-id=none -o $@ $(filter %.o,$^)
 $(B)/images/ipcbench: $(call objects,$(PROGRAM_ipcbench))
 $(B)/images/hostile: $(call objects,$(PROGRAM_hostile))
+$(B)/images/tardy: $(call objects,$(PROGRAM_tardy))
 
 $(INITRAMFS): $(B)/initramfs.list $(B)/gen_init_cpio $(PROGRAMS) $(wildcard images/initramfs/* images/initramfs/tests/*)
 	@echo "  CPIO    $@"

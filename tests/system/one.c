@@ -112,6 +112,17 @@ Test(one, without_a_console)
     machine_expect_end(&m, 0, SECONDS);
 }
 
+/* Its only vCPU is in a call that never ends, and yet it takes its interrupts, and goes on when the caller is killed. */
+Test(one, service_does_not_answer)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "linux-tardy", ISO("tardy"), (const char *const[]){"-smp", "1", NULL});
+    machine_expect(&m, "] tardy: passed", MINUTES);
+    machine_expect(&m, "root: linux: powered off", SECONDS);
+    machine_stop(&m);
+}
+
 Test(one, panic_restarts)
 {
     struct machine m;
