@@ -338,3 +338,56 @@ Test(reap, what_cannot_be_destroyed)
     cr_assert_not(slot_used(world_slot(WORLD_FREE + 1)));
     cr_assert_not(slot_used(world_slot(WORLD_FREE + 2)));
 }
+
+/* Nothing is derived below a capability that is being revoked, however far below. */
+Test(reap, nothing_is_derived_below_a_revocation)
+{
+    unsigned refused = 0;
+    status_t status;
+
+    world_init();
+    cr_assert_eq(world_event(WORLD_ACCOUNT, WORLD_FREE), CB_OK);
+    for (u32 i = 1; i < 200; i++)
+        cr_assert_eq(world_call(derive, 0, WORLD_FREE + i / 2, CB_PAIR(WORLD_FREE + i, 0), 0x7f, 0, 0), CB_OK);
+    while (world_call_abandoned(1, revoke, 0, WORLD_FREE, &status) && slot_has_children(world_slot(WORLD_FREE))) {
+        for (u32 i = 1; i < 200; i++) {
+            if (!slot_used(world_slot(WORLD_FREE + i)))
+                continue;
+            status = world_call(derive, 0, WORLD_FREE + i, CB_PAIR(WORLD_END - 1, 0), 0x7f, 0, 0);
+            cr_assert_eq(status, FAULT(DYING, 0), "%s", cb_status_name(status));
+            refused++;
+        }
+    }
+    cr_assert_gt(refused, 100);
+    cr_assert_eq(world_call(derive, 0, WORLD_FREE, CB_PAIR(WORLD_FREE + 1, 0), 0x7f, 0, 0), CB_OK, "it is over");
+}
+
+/* What is made of several pages, or takes one besides what it asks for, takes all or nothing. */
+Test(reap, creation_is_all_or_nothing)
+{
+    unsigned failures = 0;
+
+    world_init();
+    for (u64 pages = 1; pages < 12; pages++) {
+        struct account *a;
+        u64 used;
+
+        cr_assert_eq(world_call(account_create, 0, WORLD_ACCOUNT, WORLD_FREE, pages, 0, 0), CB_OK);
+        a = slot_word_object(slot_word(world_slot(WORLD_FREE)));
+        used = a->used;
+        if (world_call(domain_create, 0, WORLD_FREE, WORLD_FREE + 1, 0, 0, 0) == FAULT(NO_MEMORY, 0)) {
+            cr_assert_eq(a->used, used, "of %lu pages, %lu are lost", (unsigned long)pages, (unsigned long)(a->used - used));
+            failures++;
+        }
+        used = a->used;
+        if (a->quota > used) {
+            cr_assert_eq(world_call(account_create, 0, WORLD_FREE, WORLD_FREE + 2, a->quota - used, 0, 0), FAULT(NO_MEMORY, 0),
+                         "its own page leaves too little");
+            cr_assert_eq(a->used, used);
+        }
+        cr_assert_leq(a->used, a->quota);
+        cr_assert_eq(world_call(destroy, 0, WORLD_FREE, 0, 0, 0, 0), CB_OK);
+    }
+    cr_assert_gt(failures, 3);
+    empty_check();
+}
