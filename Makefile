@@ -186,6 +186,7 @@ GUEST_TASKS := \
 	calltest \
 	counter \
 	exittest \
+	hostile \
 	linked \
 	modules \
 	race \
@@ -194,6 +195,7 @@ GUEST_TASKS := \
 	silent \
 	tardy \
 	stain \
+	victim \
 
 GUEST_calltest := \
 	tests/guest/calltest/abort.c \
@@ -228,6 +230,10 @@ GUEST_exittest := \
 	tests/guest/exittest/ports.c \
 	tests/guest/exittest/state.c \
 	tests/guest/exittest/vendor.c \
+
+GUEST_hostile := \
+	tests/guest/hostile/memory.c \
+	tests/guest/hostile/threads.c \
 
 GUEST_race := \
 	tests/guest/race/act.c \
@@ -584,6 +590,7 @@ ISOS := \
 	crowd \
 	exittest \
 	flood \
+	hostile \
 	ipcbench \
 	ipcbench2 \
 	ipcguest \
@@ -631,6 +638,8 @@ ISO_rant := $(ISO_flood)
 ISO_rant_VIDEO := text
 ISO_stain := console=$(CONSOLE) stain=$(B)/tests/guest/stain.elf counter=$(B)/tests/guest/counter.elf
 ISO_stain_VIDEO := text
+ISO_hostile := console=$(CONSOLE) hostile=$(B)/tests/guest/hostile.elf victim=$(B)/tests/guest/victim.elf
+ISO_hostile_VIDEO := text
 ISO_race := console=$(CONSOLE) race=$(B)/tests/guest/race.elf
 ISO_race_VIDEO := text
 ISO_reclaim := console=$(CONSOLE) reclaim=$(B)/tests/guest/reclaim.elf
@@ -764,7 +773,7 @@ soak: deps ## loop tests for an hour (SOAK="--minutes N --only TEXT ..."); failu
 # Plugins of QEMU: one counts the instructions of paths, one looks for the longest stretch without interrupts.
 COUNTER := $(B)/tests/bench/counter.so
 CLOSED := $(B)/tests/bench/closed.so
-$(COUNTER) $(CLOSED): $(B)/tests/bench/%.so: tests/bench/%.c tests/bench/bench.h tests/bench/plugin.h Makefile
+$(COUNTER) $(CLOSED): $(B)/tests/bench/%.so: tests/bench/%.c tests/bench/bench.h tests/bench/plugin.h tests/guest/hostile/marks.h Makefile
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $<"
 	$(Q)$(CC) $(HOST_FLAGS) -O2 -fPIC -fvisibility=hidden -shared -o $@ $<
@@ -773,7 +782,7 @@ $(COUNTER) $(CLOSED): $(B)/tests/bench/%.so: tests/bench/%.c tests/bench/bench.h
 BENCH_ISOS := $(foreach i,ipcguest ipcnative,$(B)/iso/$(i).iso $(B)/iso/$(i)-mitigations.iso) $(B)/iso/ipcguest-plain.iso
 
 bench: deps ## measure against budgets
-	$(BUILD) $(BENCH_ISOS) $(B)/iso/bench.iso $(COUNTER)
+	$(BUILD) $(BENCH_ISOS) $(patsubst %,$(B)/iso/%.iso,bench calltest hostile) $(COUNTER) $(CLOSED)
 	$(Q)tests/bench/run $(B) --boot $(BZIMAGE) $(INITRAMFS)
 
 bench-ipc: deps ## only the paths of communication (TRACE=path: its instructions, one by one; EMULATOR=bochs: on VT-x)

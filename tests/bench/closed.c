@@ -4,7 +4,7 @@
  * between two points where it would take an interrupt (docs/bounded-work.md). Open are user mode, guest mode, and in the
  * hypervisor what stands behind an STI, until CLI (kernel_preempt(), the idle loop).
  *
- *   -plugin closed.so,out=FILE
+ *   -plugin closed.so,out=FILE[,victim=on]
  *
  * The interface shows no registers, so IF and GIF are followed through the instructions that change them. Each STI in the
  * hypervisor has at most two instructions behind it that run open (sti; nop; cli and sti; hlt; cli); all else that runs
@@ -15,6 +15,14 @@
  *
  * The addresses are those of the blocks of code that ran, in their order, with the number of their instructions.
  * The first stretch of a CPU, which is boot, does not count. See closed.py for what can be read.
+ *
+ * It also watches a victim: code at user level that marks each round of its loop, while others mark where they begin and
+ * end to attack (tests/guest/hostile/hostile.h). For each attack and CPU with a victim there is a line, in the CPU's own
+ * time, which is what it executes, whoever does:
+ *
+ *   victim PHASE CPU ALL OWN GAP
+ *
+ * ALL instructions were executed there, OWN by the victim, and GAP was the longest while in which it did not get on.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -23,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../guest/hostile/marks.h"
 #include "plugin.h"
 
 #define HYPERVISOR 0xffffffff80000000u /* layout.h: KERNEL_BASE */
@@ -31,6 +40,7 @@
 #define KINDS_MAX 256u
 #define OPEN_BYTES 2u   /* behind an STI: NOP or HLT, then CLI */
 #define WORTH 1000u     /* instructions: a shorter stretch is of no interest */
+#define PHASES_MAX 256u
 
 struct block {
     uint64_t address;
@@ -52,6 +62,9 @@ struct stretch {
 };
 
 struct cpu {
+    uint64_t all;         /* instructions ever executed */
+    uint64_t begun, last; /* of these: when the phase began, when the victim last got on */
+    uint64_t own, gap;    /* in this phase */
     bool booted, open, guest, gif_clear;
     uint64_t sti; /* the last one */
     struct stretch now;
@@ -64,11 +77,18 @@ struct special {
 };
 
 static const char *out;
+static bool watch; /* a victim */
 static struct cpu cpus[CPUS_MAX];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* kinds */
 static struct stretch kinds[KINDS_MAX];
 static uint64_t kind_names[KINDS_MAX];
 static unsigned kind_count;
+static unsigned phase, phase_count; /* 0: between phases; begun */
+static struct result {
+    unsigned phase, cpu;
+    uint64_t all, own, gap;
+} results[PHASES_MAX * 4];
+static unsigned result_count;
 static const uint8_t *vmrun; /* where QEMU has the byte behind it: no guest has that memory */
 
 static void *need(void *p)
@@ -102,6 +122,9 @@ static void write_all(void)
             fprintf(f, " %" PRIx64 "*%" PRIu64, s->trace[j].block->address, s->trace[j].count);
         fprintf(f, "\n");
     }
+    for (unsigned i = 0; i < result_count; i++)
+        fprintf(f, "victim %u %u %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", results[i].phase, results[i].cpu, results[i].all,
+                results[i].own, results[i].gap);
     fclose(f);
 }
 
@@ -258,7 +281,72 @@ static void on_vmrun(unsigned number, void *special)
     end(&cpus[number], ((struct special *)special)->address);
 }
 
-/* What is to be done at an instruction; NULL: nothing. */
+/* ---- The victim: with all CPUs on one thread of the host, and so without locks ---- */
+
+static void on_any_block(unsigned number, void *count)
+{
+    cpus[number].all += (uint64_t)count;
+}
+
+static void on_victim(unsigned number, void *unused)
+{
+    struct cpu *c = &cpus[number];
+    uint64_t since = c->all - c->last;
+
+    (void)unused;
+    if (phase) {
+        c->own += since < VICTIM_ROUND ? since : VICTIM_ROUND;
+        if (since > c->gap + VICTIM_ROUND)
+            c->gap = since - VICTIM_ROUND;
+    }
+    c->last = c->all;
+}
+
+static void on_phase(unsigned number, void *unused)
+{
+    (void)number, (void)unused;
+    phase = ++phase_count;
+    for (unsigned i = 0; i < CPUS_MAX; i++) {
+        cpus[i].begun = cpus[i].last = cpus[i].all;
+        cpus[i].own = cpus[i].gap = 0;
+    }
+}
+
+static void on_phase_end(unsigned number, void *unused)
+{
+    (void)number, (void)unused;
+    for (unsigned i = 0; i < CPUS_MAX && phase && result_count < sizeof(results) / sizeof(*results); i++) {
+        struct cpu *c = &cpus[i];
+
+        if (c->all - c->last > c->gap) /* it has not come back */
+            c->gap = c->all - c->last;
+        if (c->own)
+            results[result_count++] = (struct result){phase, i, c->all - c->begun, c->own, c->gap};
+    }
+    phase = 0;
+}
+
+/* What is to be done at a mark; NULL: it is none. */
+static void (*mark_of(const struct qemu_plugin_insn *insn))(unsigned, void *)
+{
+    static const uint8_t nopl[] = {0x0f, 0x1f, 0x80};
+    const uint8_t *bytes = qemu_plugin_insn_data(insn);
+    uint32_t number;
+
+    if (qemu_plugin_insn_size(insn) != sizeof(nopl) + sizeof(number) || memcmp(bytes, nopl, sizeof(nopl)) != 0)
+        return NULL;
+    memcpy(&number, bytes + sizeof(nopl), sizeof(number));
+    switch (number - MARK_BASE) {
+    case MARK_VICTIM: return on_victim;
+    case MARK_PHASE: return on_phase;
+    case MARK_END: return on_phase_end;
+    default: return NULL;
+    }
+}
+
+/* ---- */
+
+/* What is to be done at an instruction of the hypervisor; NULL: nothing. */
 static void (*special_of(const struct qemu_plugin_insn *insn))(unsigned, void *)
 {
     static const struct {
@@ -287,6 +375,17 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     struct block *b;
 
     (void)id;
+    if (watch)
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, on_any_block, QEMU_PLUGIN_CB_NO_REGS, (void *)n);
+    if (watch && qemu_plugin_tb_vaddr(tb) < HYPERVISOR) {
+        for (size_t i = 0; i < n; i++) {
+            struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+            void (*function)(unsigned, void *) = mark_of(insn);
+
+            if (function)
+                qemu_plugin_register_vcpu_insn_exec_cb(insn, function, QEMU_PLUGIN_CB_NO_REGS, NULL);
+        }
+    }
     if (qemu_plugin_tb_vaddr(tb) < HYPERVISOR)
         return;
     b = need(malloc(sizeof(*b)));
@@ -318,9 +417,10 @@ static void on_end(qemu_plugin_id_t id, void *data)
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv)
 {
     (void)info;
-    if (argc != 1 || strncmp(argv[0], "out=", 4) != 0)
+    if (argc < 1 || strncmp(argv[0], "out=", 4) != 0)
         return -1;
     out = strdup(argv[0] + 4);
+    watch = argc == 2 && strcmp(argv[1], "victim=on") == 0;
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
     qemu_plugin_register_atexit_cb(id, on_end, NULL);
     return 0;

@@ -15,6 +15,8 @@ import re
 import subprocess
 import sys
 
+VICTIM = re.compile(r"victim (\d+) (\d+) (\d+) (\d+) (\d+)")
+PHASE = re.compile(r"hostile: phase (\d+): \d+ steps: (.*)")
 LINE = re.compile(r"closed (\d+) (\d+) ([0-9a-f]+) ([0-9a-f]+) : ?(.*)")
 FUNCTIONS = 6  # those shown of a stretch, and the last ones before its end
 KINDS = 12     # shown
@@ -42,10 +44,25 @@ def read(path):
     stretches = []
     with open(path, encoding="ascii") as file:
         for line in file:
-            count, cpu, start, end, runs = LINE.match(line).groups()
+            if not (found := LINE.match(line)):
+                continue
+            count, cpu, start, end, runs = found.groups()
             runs = [run.split("*") for run in runs.split()]
             stretches.append((int(count), int(cpu), int(start, 16), int(end, 16), [(int(a, 16), int(n)) for a, n in runs]))
     return stretches
+
+
+def read_victims(path, output):
+    """[(attack, cpu, percent that the victim got, longest gap in us)]: a microsecond is 1,000 instructions of its CPU."""
+    names = [name for _, name in PHASE.findall(output)]
+    found = []
+    with open(path, encoding="ascii") as file:
+        for line in file:
+            if not (numbers := VICTIM.match(line)):
+                continue
+            phase, cpu, whole, own, gap = (int(n) for n in numbers.groups())
+            found.append((names[phase - 1] if phase <= len(names) else "?", cpu, 100 * own / whole, gap / 1000))
+    return found
 
 
 def describe(stretch, symbols):
@@ -74,7 +91,7 @@ def machine(build, iso, name, options, seconds):
     if os.path.exists(found):
         os.remove(found)
     command = [os.path.join(TOP, "boot/qemu"), os.path.join(build, "iso", f"{iso}.iso"), *MACHINE,
-               "-plugin", f"{build}/tests/bench/closed.so,out={found}", "-serial", f"file:{log}", *options]
+               "-plugin", f"{build}/tests/bench/closed.so,out={found}{',victim=on' if iso == 'hostile' else ''}", "-serial", f"file:{log}", *options]
     with subprocess.Popen(command, env={**os.environ, "ACCEL": "tcg"}, stdin=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL) as qemu:
         try:
@@ -92,6 +109,8 @@ def main():
     print("\n".join(output.splitlines()[-3:]))
     for stretch in stretches[:KINDS]:
         print(describe(stretch, symbols))
+    for name, cpu, percent, gap in read_victims(os.path.join(build, "bench", f"closed-{iso}.txt"), output):
+        print(f"victim on CPU {cpu}: {percent:5.1f} % of its CPU, longest gap {gap:8.1f} us: {name}")
 
 
 if __name__ == "__main__":
