@@ -50,11 +50,12 @@ static u8 *bitmap_byte(const struct domain *d, u32 port)
 /* Whole words where it can: all ports are a thousand steps. Returns how many ports were allowed, 1 at least. */
 static u32 bitmap_allow(struct domain *d, u32 port, u32 count)
 {
+    u32 words = MIN(count, PORTS_PER_PAGE - port % PORTS_PER_PAGE) / 64;
     u8 *byte = bitmap_byte(d, port);
 
-    if (port % 64 == 0 && count >= 64) {
-        __atomic_store_n((u64 *)(void *)byte, 0, __ATOMIC_RELAXED);
-        return 64;
+    if (port % 64 == 0 && words) {
+        memset(byte, 0, words * sizeof(u64));
+        return words * 64;
     }
     __atomic_store_n(byte, (u8)(*byte & ~(1u << port % 8)), __ATOMIC_RELAXED);
     return 1;

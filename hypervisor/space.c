@@ -143,6 +143,16 @@ static unsigned space_run(u64 address, unsigned level, u64 bytes)
     return (unsigned)MIN(left, bytes / pte_span(level));
 }
 
+/* How many of these entries are empty, up to the first one that is not; the first is. */
+static unsigned space_empty(const u64 *entry, unsigned n)
+{
+    unsigned i = 1;
+
+    while (i < n && !(entry[i] & PTE_P))
+        i++;
+    return i;
+}
+
 /*
  * Are all entries there and empty, and not too many? Makes the tables. Goes from run to run, not from entry to entry: both
  * are many. A large page that a table stands in place of ends its run.
@@ -152,15 +162,14 @@ static status_t space_prepare(struct space *s, struct account *a, u64 address, u
     unsigned entries = 0;
 
     for (u64 done = 0; done < bytes;) {
-        unsigned level = space_level(s, address + done, base + done, bytes - done), n, i = 1;
+        unsigned level = space_level(s, address + done, base + done, bytes - done), n, i;
         u64 *entry;
         status_t status = space_entry(s, a, address + done, &level, &entry);
 
         if (status)
             return status;
         n = space_run(address + done, level, bytes - done);
-        while (i < n && !(entry[i] & PTE_P))
-            i++;
+        i = space_empty(entry, n);
         if (i < n && (level == 1 || (entry[i] & PTE_LARGE)))
             return FAULT(OCCUPIED, 2);
         entries += i;
@@ -179,18 +188,18 @@ status_t space_map(struct space *s, struct account *a, u64 address, u64 base, u6
     if (status)
         return status;
     for (u64 done = 0; done < bytes;) {
-        unsigned level = space_level(s, address + done, base + done, bytes - done), n, i = 0;
+        unsigned level = space_level(s, address + done, base + done, bytes - done), n;
         u64 *entry, bits, span;
 
         (void)space_entry(s, a, address + done, &level, &entry); /* as prepared */
         bits = (base + done) | space_leaf_bits(s, rights, attr, level);
         span = pte_span(level);
         n = space_run(address + done, level, bytes - done);
-        do {
-            entry[i++] = bits;
-            bits += span;
-        } while (i < n && !(entry[i] & PTE_P));
-        done += i * span;
+        if (level > 1)
+            n = space_empty(entry, n);
+        for (unsigned i = 0; i < n; i++, bits += span)
+            entry[i] = bits;
+        done += n * span;
     }
     return CB_OK;
 }
