@@ -91,6 +91,7 @@ def machine(build, iso, name, options, seconds):
     if os.path.exists(found):
         os.remove(found)
     command = [os.path.join(TOP, "boot/qemu"), os.path.join(build, "iso", f"{iso}.iso"), *MACHINE,
+               *(["-smp", "3"] if iso == "hostile" else []),
                "-plugin", f"{build}/tests/bench/closed.so,out={found}{',victim=on' if iso == 'hostile' else ''}", "-serial", f"file:{log}", *options]
     with subprocess.Popen(command, env={**os.environ, "ACCEL": "tcg"}, stdin=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL) as qemu:

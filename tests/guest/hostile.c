@@ -63,7 +63,7 @@ void task_main(const struct cb_task_info *info)
     if (!grant_link("score", &link))
         task_exit(CB_EXIT_REASON_FAILED, "there is no link to the victim");
     score = link.address;
-    here = info->cpu_count - 1;
+    here = info->cpu_count > 1;
     there = 0;
     with_vcpus = !info->no_vcpu[0];
     ticks = clock_ticks(task_number("ms=", 20) * 1000);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A thread on each CPU that counts while the task `hostile` attacks, and sleeps in between. What it gets done, and how
+ * A thread on each of two CPUs that counts while the task `hostile` attacks, and sleeps in between. What it gets done, and how
  * long it cannot, sees the plugin tests/bench/closed.c by its marks.
  */
 #include "hostile/hostile.h"
 
 #define TICK_US 50u
+#define VICTIMS 2u /* on the first CPUs */
 
 static struct score *score;
 
@@ -48,10 +49,10 @@ void task_main(const struct cb_task_info *info)
     if (!grant_link("score", &link))
         task_exit(CB_EXIT_REASON_FAILED, "there is no link to the attacker");
     score = link.address;
-    for (uintptr_t cpu = 0; cpu < info->cpu_count; cpu++)
+    for (uintptr_t cpu = 0; cpu < info->cpu_count && cpu < VICTIMS; cpu++)
         if (thread_start((uint32_t)cpu, VICTIM_PRIORITY, suffer, (void *)cpu, &thread) != CB_OK)
             task_exit(CB_EXIT_REASON_FAILED, "a thread cannot be made");
-    if (thread_start(0, (uint32_t)info->priority, tick, NULL, &thread) != CB_OK)
+    if (thread_start(info->cpu_count - 1, (uint32_t)info->priority, tick, NULL, &thread) != CB_OK)
         task_exit(CB_EXIT_REASON_FAILED, "a thread cannot be made");
     while (!score->over)
         thread_sleep_us(10000);

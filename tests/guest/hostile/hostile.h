@@ -20,7 +20,7 @@ struct score {
     volatile uint32_t over;         /* the victim may go */
 };
 
-/* An attack. One thread on the last CPU makes step after step until its time is over, after a start that does not count. */
+/* An attack. One thread on the second CPU makes step after step until its time is over, after a start that does not count. */
 struct attack {
     const char *name;
     bool (*start)(void); /* NULL: nothing to prepare. False: not possible here */
