@@ -143,6 +143,7 @@ struct account *account_top(u64 base, u64 pages)
     return a;
 }
 
+/* Models: tests/model/settle.pml. Where the ram can still be reached, the call is to be made again after *wait. */
 static status_t account_create_top(struct slot *ram, struct slot *dst, u64 *wait)
 {
     struct account *a;

@@ -3,8 +3,9 @@
  * Unmap, settle and reuse of ram: memory that gets a new use (account_create, ram_split, frame_create) is in nobody's
  * TLB, although TLBs are flushed late, by grace periods (docs/grace-periods.md).
  *
- * Mirrors: slot_remove() with space_unmap(), settle_wait() (reap.c); ram_take() (memory.c), account_create_top()
- * (account.c), which do the same here; grace_begin(), grace_over(), grace_pass() (grace.c); exit_hazards() (exit.c).
+ * Mirrors: slot_remove() with space_unmap(), slot_exhume() (slot.c); ram_take() (memory.c), account_create_top(),
+ * account_release_top() (account.c); grace_begin(), grace_over(), grace_pass(), grace_settle() (grace.c); exit_hazards()
+ * (exit.c).
  *
  * What goes wrong without one of the rules:
  *   SPLIT  "settled" is looked at in one hold of tree_lock, "no children" in another
