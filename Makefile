@@ -793,6 +793,13 @@ closed: deps ## the longest stretches without interrupts while an ISO runs: ISO=
 	$(if $(ISO),,$(error say which: make closed ISO=NAME))$(BUILD) $(B)/iso/$(ISO).iso $(CLOSED)
 	$(Q)tests/bench/closed.py $(B) $(ISO) $(OPTIONS)
 
+# ---- Mistakes made on purpose ----------------------------------------------------------------------------------
+
+.PHONY: mutants
+mutants: deps ## how many small mistakes (tests/mutation/) do the tests see? (M=PART: those whose names contain it)
+	$(BUILD) $(BZIMAGE) $(INITRAMFS)
+	$(Q)tests/mutation/run $(B) $(M)
+
 # ---- The rest ------------------------------------------------------------------------------------------------
 
 .PHONY: deps clean help
