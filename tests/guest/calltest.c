@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define SCRATCH 160u
-#define THREADS 64u
+#define THREADS 128u /* some tests have one on each CPU, besides others */
 #define SPACE_PAGES 8192u
 
 uint32_t test_frame;

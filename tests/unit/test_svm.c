@@ -127,6 +127,26 @@ Test(svm, what_changes_is_not_clean)
     }
 }
 
+/* APM 2, 15.5.1: what the privilege level follows from. */
+Test(svm, privilege_follows_from_the_mode)
+{
+    struct cb_state in = { .cr0 = 0x31, .rflags = 2, .ss = { 0x23, 0xcf3, 0xffffffff, 0 } };
+    const u32 groups = CB_GROUP_CR | CB_GROUP_CS_SS | CB_GROUP_RFLAGS;
+
+    svm_put(&vcpu, groups, &in);
+    cr_expect_eq(vmcb.cpl, 3);
+    in.cr0 = 0x10;
+    svm_put(&vcpu, groups, &in);
+    cr_expect_eq(vmcb.cpl, 0, "real mode");
+    in.cr0 = 0x31;
+    in.ss.attr = 0xc93;
+    svm_put(&vcpu, groups, &in);
+    cr_expect_eq(vmcb.cpl, 0);
+    in.rflags |= 1u << 17;
+    svm_put(&vcpu, groups, &in);
+    cr_expect_eq(vmcb.cpl, 3, "virtual 8086 mode");
+}
+
 Test(svm, reset_is_not_clean)
 {
     vmcb.clean = VMCB_CLEAN_ALL;

@@ -318,19 +318,19 @@ Test(vmx, system_call_registers)
 
     r->rcx = 0xdead000000000000 | MSR_LSTAR;
     r->rax = 0xdeadbeef80001000;
-    r->rdx = 0xdeadbeefffffffff;
+    r->rdx = 0xdeadbeef00001234;
     cr_expect_eq(leave(VMCS_REASON_WRMSR, 0), VIRT_EXIT_HANDLED);
-    cr_expect_eq(vmx.syscall.lstar, 0xffffffff80001000);
+    cr_expect_eq(vmx.syscall.lstar, 0x123480001000);
     cr_expect_eq(skipped, 2);
     r->rax = r->rdx = ~0ull;
     cr_expect_eq(leave(VMCS_REASON_RDMSR, 0), VIRT_EXIT_HANDLED);
     cr_expect_eq(r->rax, 0x80001000);
-    cr_expect_eq(r->rdx, 0xffffffff);
+    cr_expect_eq(r->rdx, 0x1234);
     r->rax = 0;
     r->rdx = 0x8000; /* not canonical */
     cr_expect_eq(leave(VMCS_REASON_WRMSR, 0), VIRT_EXIT_HANDLED);
     cr_expect_eq(injected, EXCEPTION_GP);
-    cr_expect_eq(vmx.syscall.lstar, 0xffffffff80001000);
+    cr_expect_eq(vmx.syscall.lstar, 0x123480001000);
     r->rcx = MSR_FMASK;
     r->rdx = 1;
     cr_expect_eq(leave(VMCS_REASON_WRMSR, 0), VIRT_EXIT_HANDLED);
