@@ -13,6 +13,10 @@ struct gate {
 };
 _Static_assert(sizeof(struct gate) == 16, "APM 2, 4.8.4");
 
+/* CPUID: who a hypervisor below is. */
+#define CPUID_HYPERVISOR 0x40000000u
+#define TCG_SIGNATURE 0x54474354u /* "TCGTCGTCGTCG": QEMU without KVM */
+
 extern struct gate cpu_idt[]; /* all CPUs'; a page of its own */
 
 struct features {

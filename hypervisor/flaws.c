@@ -134,7 +134,7 @@ static u32 flaws_amd(const struct cpu_facts *f)
         flaws |= FLAW(SRSO);
     if (zen1(f) || zen2(f))
         flaws |= FLAW(SMT_RSB);
-    if (zen1(f))
+    if (zen1(f) && !f->emulated)
         flaws |= FLAW(DIV0);
     if (zen2(f))
         flaws |= FLAW(ZENBLEED);

@@ -66,6 +66,7 @@ enum defence_bit {
 struct cpu_facts {
     bool intel, amd;        /* AMD: Hygon too */
     bool guest;             /* it is a virtual one: a hypervisor below keeps its settings */
+    bool emulated;          /* by QEMU without KVM: no divider remembers anything */
     u32 family, model;      /* with their extended parts */
     u32 stepping;
     u32 microcode;          /* revision; Intel */

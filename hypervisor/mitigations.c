@@ -51,6 +51,7 @@ static void facts_read(struct cpu_facts *f)
     bool guest = cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR;
 
     *f = (struct cpu_facts){ .intel = features.intel, .amd = features.amd, .guest = guest };
+    f->emulated = guest && cpuid(CPUID_HYPERVISOR, 0).ebx == TCG_SIGNATURE;
     f->stepping = signature & 0xf;
     f->microcode = f->intel ? microcode_revision() : 0;
     f->family = family == 0xf ? family + (signature >> 20 & 0xff) : family;

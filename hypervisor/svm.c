@@ -14,8 +14,6 @@
 #include "virt.h"
 
 #define CPUID_80000001_ECX_SVM (1u << 2)
-#define HYPERVISOR_CPUID 0x40000000u
-#define TCG_SIGNATURE 0x54474354u /* "TCGTCGTCGTCG" */
 #define MSR_MAP_SIZE (2 * PAGE_SIZE)
 #define IO_MAP_SIZE (IO_MAP_PAGES * PAGE_SIZE)
 
@@ -72,7 +70,7 @@ const char *svm_probe(void)
         virt_nested = cpuid(SVM_CPUID, 0).edx & SVM_EDX_NP;
         svm_flush_by_asid = cpuid(SVM_CPUID, 0).edx & SVM_EDX_FLUSH_BY_ASID;
         svm_saves_next_rip = cpuid(SVM_CPUID, 0).edx & SVM_EDX_NRIP_SAVE;
-        svm_emulated = cpuid(HYPERVISOR_CPUID, 0).ebx == TCG_SIGNATURE;
+        svm_emulated = cpuid(CPUID_HYPERVISOR, 0).ebx == TCG_SIGNATURE;
         svm_hides_xcr0 = svm_emulated && features.xsave;
         svm_decodes = cpuid(SVM_CPUID, 0).edx & SVM_EDX_DECODE;
         svm_hides_cr = virt_nested && svm_saves_next_rip && svm_decodes;
