@@ -18,13 +18,17 @@ $(B)/initramfs.list: images/initramfs/list /bin/busybox
 	$(Q)cp $< $@
 	$(Q)/bin/busybox --list | grep -vx busybox | \
 		sed 's|.*|slink /bin/& busybox 0777 0 0|' >>$@
+	$(Q)echo 'file /bin/blkread $(B)/images/blkread 0755 0 0' >>$@
 	$(Q)echo 'file /bin/ipcbench $(B)/images/ipcbench 0755 0 0' >>$@
 	$(Q)echo 'file /tests/hostile $(B)/images/hostile 0755 0 0' >>$@
 	$(Q)echo 'file /bin/tardy $(B)/images/tardy 0755 0 0' >>$@
 
 # Programs of the guests' own, static: images/programs/. The interface of /dev/corbel is the patched kernel's.
-PROGRAMS := $(B)/images/ipcbench $(B)/images/hostile $(B)/images/tardy
+PROGRAMS := $(B)/images/blkread $(B)/images/ipcbench $(B)/images/hostile $(B)/images/tardy
 PROGRAM_FLAGS := -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -ffile-prefix-map=$(CURDIR)=. -MMD -MP -I$(B)/images/include
+
+PROGRAM_blkread := \
+	images/programs/blkread.c \
 
 PROGRAM_ipcbench := \
 	images/programs/corbel.c \
@@ -62,6 +66,7 @@ $(B)/images/%.o: images/%.c $(B)/images/include/linux/corbel.h Makefile images/i
 $(PROGRAMS): $(B)/images/%:
 	@echo "  LD      $@"
 	$(Q)$(CC) -static -s -Wl,--build-id=none -o $@ $(filter %.o,$^)
+$(B)/images/blkread: $(call objects,$(PROGRAM_blkread))
 $(B)/images/ipcbench: $(call objects,$(PROGRAM_ipcbench))
 $(B)/images/hostile: $(call objects,$(PROGRAM_hostile))
 $(B)/images/tardy: $(call objects,$(PROGRAM_tardy))

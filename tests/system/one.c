@@ -66,6 +66,21 @@ Test(one, one_cpu)
     workload_power_off(&m);
 }
 
+/*
+ * As many interrupts as a disk can bring, on one CPU, while QEMU leaves the guest for its own work after each so many
+ * instructions: what it delivers twice, a Linux does not survive (docs/testing.md).
+ */
+Test(one, reads_counting)
+{
+    struct machine m;
+
+    machine_start_qemu(&m, "linux-counting", ISO("run"), (const char *const[]){"-smp", "1", "-icount", "shift=0,sleep=off", NULL});
+    workload_expect_shell(&m);
+    machine_send(&m, "blkread /dev/vda 8 4000\n");
+    machine_expect(&m, "blkread: 8 threads, 4000 reads each: ok", MINUTES);
+    workload_power_off(&m);
+}
+
 Test(one, reboots)
 {
     struct machine m;
