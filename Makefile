@@ -380,11 +380,13 @@ MODELS := \
 	event \
 	post \
 	settle \
+	vcpu \
 
 MODEL_bind_WRONG := BEFORE ONCE TAKEN UNDER
 MODEL_event_WRONG := FOUND LOOKED NOISY ONCE
 MODEL_post_WRONG := AFTER IDLE LATE QUIET
 MODEL_settle_WRONG := BEGUN KEPT SPLIT
+MODEL_vcpu_WRONG := CLEARED CLOCK LOOKED POSTED REFUSED SLEEPS
 
 # What reads the hypervisor's structures in a dump of a machine's memory.
 DUMP_SRC := \

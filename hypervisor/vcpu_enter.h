@@ -69,7 +69,7 @@ static inline bool vcpu_tag_holds(const struct vcpu *v)
 
 /*
  * Announces the entry of the current context. Whoever sets a hazard or asks for a flush after this has seen VCPU_INSIDE,
- * and its interrupt ends guest mode.
+ * and its interrupt ends guest mode (tests/model/vcpu.pml).
  */
 static inline void vcpu_announce(struct vcpu *v)
 {

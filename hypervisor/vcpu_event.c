@@ -3,7 +3,8 @@
  * What reaches a vCPU from outside without its VMM: upcalls, wake-ups, its timer, TLB flushes.
  *
  * A vCPU on its way into the guest or to sleep writes `mode` and then looks for news; whoever has news writes it
- * and then looks at `mode`, all sequentially consistent: so at least one of them sees the other.
+ * and then looks at `mode`, all sequentially consistent: so at least one of them sees the other. tests/model/vcpu.pml
+ * searches all interleavings of this, of flushes and of a vCPU's death.
  *
  * The event page is the guest's to write at any time: atomic accesses only, and nothing that it says matters to
  * anybody else.
