@@ -282,6 +282,7 @@ UNIT_TESTS := \
 	iommu \
 	mce \
 	msr \
+	orders_virtqueue \
 	ram \
 	reap \
 	sched \
@@ -372,6 +373,17 @@ UNIT_virtio := tests/unit/test_virtio.c tests/unit/ring.c vmm/virtio.c vmm/virtq
 UNIT_virtio_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_virtqueue := tests/unit/test_virtqueue.c tests/unit/test_virtqueue_cursor.c tests/unit/ring.c vmm/virtqueue.c
 UNIT_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
+
+# All interleavings (tests/unit/orders.h): the compiler tells orders_calls.c of each access.
+unit_sanitize = $(if $(filter orders_%,$(1)),$(if $(filter $(ORDERS) %/test,$(2)),,-fsanitize=thread $(NO_TSAN_FENCE)),$(SANITIZE))
+ORDERS := \
+	tests/unit/orders.c \
+	tests/unit/orders_calls.c \
+	tests/unit/orders_words.c \
+
+NO_TSAN_FENCE := $(if $(findstring clang,$(CC)),,-Wno-tsan)
+UNIT_orders_virtqueue := tests/unit/test_orders_virtqueue.c $(ORDERS) tests/unit/ring.c vmm/virtqueue.c
+UNIT_orders_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 
 # Models of what interleavings decide, tests/model/NAME.pml, searched by spin. MODEL_NAME_WRONG: macros that each leave out a
 # rule, so that something must go wrong.
@@ -544,10 +556,11 @@ define unit
 $(B)/unit/$(1)/%.o: %.c Makefile
 	@mkdir -p $$(@D)
 	@echo "  HOSTCC  $$< ($(1))"
-	$(Q)$$(CC) $$(HOST_FLAGS) $$(SANITIZE) $$(or $$(UNIT_$(1)_FLAGS),-Itests/unit -Ihypervisor -DUNIT_TEST) -c -o $$@ $$<
+	$(Q)$$(CC) $$(HOST_FLAGS) $$(call unit_sanitize,$(1),$$<) $$(or $$(UNIT_$(1)_FLAGS),-Itests/unit -Ihypervisor -DUNIT_TEST) \
+		-c -o $$@ $$<
 $(B)/unit/$(1)/test: $$(patsubst %.c,$(B)/unit/$(1)/%.o,$$(UNIT_$(1)))
 	@echo "  HOSTLD  $$@"
-	$(Q)$$(CC) $$(SANITIZE) -o $$@ $$^ -lcriterion $$(LIBFDT)
+	$(Q)$$(CC) $$(call unit_sanitize,$(1),$$@) -o $$@ $$^ -lcriterion $$(LIBFDT)
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit,$(t))))
 
