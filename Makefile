@@ -282,6 +282,7 @@ UNIT_TESTS := \
 	iommu \
 	mce \
 	msr \
+	orders_grace \
 	orders_virtqueue \
 	ram \
 	reap \
@@ -382,6 +383,8 @@ ORDERS := \
 	tests/unit/orders_words.c \
 
 NO_TSAN_FENCE := $(if $(findstring clang,$(CC)),,-Wno-tsan)
+UNIT_orders_grace := tests/unit/test_orders_grace.c $(ORDERS) tests/unit/orders_cpus.c \
+	tests/unit/features_fake.c hypervisor/exit.c hypervisor/grace.c
 UNIT_orders_virtqueue := tests/unit/test_orders_virtqueue.c $(ORDERS) tests/unit/ring.c vmm/virtqueue.c
 UNIT_orders_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 

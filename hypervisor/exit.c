@@ -52,7 +52,7 @@ static ALWAYS_INLINE void exit_idle(void)
         return;
     }
     timer_halts();
-    __asm__ volatile("sti; hlt; cli" : : : "memory");
+    interrupts_await();
 }
 
 NORETURN void kernel_exit(void)

@@ -39,8 +39,11 @@ static u64 grace_done(void)
 {
     u64 done = UINT64_MAX;
 
-    for (u32 i = 0; i < cpu_count; i++)
-        done = MIN(done, atomic_load(&cpu_of(i)->grace_seen));
+    for (u32 i = 0; i < cpu_count; i++) {
+        u64 seen = atomic_load(&cpu_of(i)->grace_seen); /* once: MIN() would read it twice */
+
+        done = MIN(done, seen);
+    }
     return done;
 }
 

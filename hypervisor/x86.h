@@ -226,10 +226,17 @@ static inline void selectors_clear(void)
 /* Open for a moment: what is pending is taken here. */
 #ifdef UNIT_TEST
 void interrupts_take(void); /* what the test lets happen then */
+void interrupts_await(void);
 #else
 static inline void interrupts_take(void)
 {
     __asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
+/* Sleeps until one comes; one that is pending wakes it at once. */
+static ALWAYS_INLINE void interrupts_await(void)
+{
+    __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 #endif
 
