@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The call table, each call defined once. The numbers, the hypervisor's dispatch table, the stubs and the
+ * The call table, each call defined once. The numbers, the hypervisor's dispatch, the stubs and the
  * specification's check expand from it; hypercall-abi/spec.md says what each call does.
  *
  * A native thread makes a call with SYSCALL, a guest with VMMCALL (AMD) or VMCALL (Intel) at CPL 0.
@@ -91,8 +91,7 @@ enum cb_call {
 #define CB_THREAD_FS_BASE 0u       /* value: the address FS base points to, canonical, user half */
 #define CB_THREAD_EXCEPTION 1u     /* value: selector of the portal that faults are sent to, 0 for none */
 
-/* Priorities: higher runs first. */
 #define CB_LEVELS 32u      /* of portals: calls go down */
-#define CB_PRIORITIES 128u
+#define CB_PRIORITIES 128u /* higher runs first */
 
 #endif

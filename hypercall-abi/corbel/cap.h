@@ -51,7 +51,7 @@ enum cb_type {
 #define CB_RIGHT_INSERT 0x02u  /* domain: put capabilities and mappings into it */
 #define CB_RIGHT_POPULATE 0x04u /* domain: create threads and vCPUs in it */
 #define CB_RIGHT_FLUSH 0x08u   /* domain: flush guest TLBs */
-#define CB_RIGHT_CONTROL 0x02u /* thread, vcpu, portal, irq, ioport, log: change it. sched: bind it */
+#define CB_RIGHT_CONTROL 0x02u /* thread, vcpu, portal, irq, ioport, log: change it. sched: bind it, make more under it */
 #define CB_RIGHT_CALL 0x04u    /* portal: call through it */
 #define CB_RIGHT_SIGNAL 0x02u  /* event: signal it */
 #define CB_RIGHT_WAIT 0x04u    /* event: wait on it, or bind it */
