@@ -124,12 +124,12 @@ static status_t vcpu_create_locked(struct regs *r)
         vcpu_free(v);
         return status;
     }
+    list_append(&q.domain->contexts, &v->ctx.domain_node);
     status = vcpu_map(v, 1, v->ctx.utcb);
     if (status) {
         reap_object(&v->ctx.obj); /* the guest may use its event page already: as if it had lived */
         return status;
     }
-    list_append(&q.domain->contexts, &v->ctx.domain_node);
     __atomic_store_n(&q.domain->vcpus[v->number], v, __ATOMIC_RELEASE);
     call_install(q.dst, &v->ctx.obj, 0);
     return CB_OK;

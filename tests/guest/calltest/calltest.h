@@ -46,7 +46,7 @@
     X(yield) X(priority) X(equals) X(budget) X(helping) X(queue_priority)            \
     X(time_made_under_it) X(time_shared) X(time_made_again) X(time_handed_on)        \
     X(fpu_state)                                                                     \
-    X(irq) X(ioport) X(vcpu_ports) X(log)
+    X(irq) X(ioport) X(vcpu_ports) X(vcpu_refused) X(log)
 
 #define TEST_DECLARE(name) void test_##name(void);
 IPC_TESTS(TEST_DECLARE)

@@ -321,6 +321,56 @@ void test_upcall_again(void)
     CHECK_OK(script.status[2]);
 }
 
+/* ---- vCPUs that cannot be made in the end ---- */
+
+#define REFUSED_PAGE 0x200000u
+#define REFUSED_COUNT 32u
+#define REFUSED_CPUS 8u
+
+static volatile uint32_t spinning;
+
+static void spin(void *unused)
+{
+    (void)unused;
+    while (spinning) {
+    }
+}
+
+/*
+ * Where the second page of a vCPU is occupied, the guest has perhaps used the first one already: what was made of the vCPU
+ * ends like any other, and before its domain, also where no CPU ever idles, and the destruction of the domain does nothing else.
+ */
+void test_vcpu_refused(void)
+{
+    struct thread *spinners[REFUSED_CPUS];
+    uint32_t guest = scratch(), account = scratch(), made = 0, cpus = task_info()->cpu_count;
+    uint64_t status = CB_OK;
+
+    if (!has_vcpus())
+        return;
+    cpus = cpus < REFUSED_CPUS ? cpus : REFUSED_CPUS;
+    spinning = 1;
+    for (uint32_t cpu = 0; cpu < cpus; cpu++) {
+        spinners[cpu] = test_thread(cpu, PRIORITY_LOW, spin, NULL);
+        CHECK(spinners[cpu]);
+    }
+    CHECK_OK(cb_account_create(CB_TASK_SEL_ACCOUNT, account, 2000));
+    CHECK_OK(cb_domain_create(account, CB_DOMAIN_GUEST, guest));
+    CHECK_OK(cb_map(test_frame, CB_MAP_READ, GUEST_PORTAL + 1, guest, REFUSED_PAGE, 0, 1));
+    for (; status != STATUS(NO_MEMORY, 0) && made < REFUSED_COUNT; made++) {
+        status = cb_vcpu_create(CB_TASK_SEL_ACCOUNT, scratch(), guest, CPU_MAIN, 0, REFUSED_PAGE - (made + 1) * CB_PAGE_SIZE);
+        if (status != STATUS(NO_MEMORY, 0))
+            CHECK_STATUS(status, STATUS(OCCUPIED, 3));
+    }
+    CHECK(made > 2);
+    CHECK_OK(cb_destroy(guest));
+    CHECK_OK(cb_destroy(account));
+    spinning = 0;
+    for (uint32_t cpu = 0; cpu < cpus; cpu++)
+        test_thread_end(spinners[cpu]);
+    CHECK(test_settle(CPU_MAIN));
+}
+
 /* ---- Ports ---- */
 
 #define PORT 0x9000u   /* one for each guest; nothing is there */
