@@ -391,7 +391,7 @@ static ALWAYS_INLINE status_t block(struct sched *s, struct list *helpers, bool 
         sched_use_slice(s, now - cpu.sched_since);
     }
     s->state = SCHED_PARKED;
-    list_append(helpers, &s->node); /* it is empty: nothing is parked on who runs */
+    helpers_insert(helpers, s); /* a handler's own may rest there */
     s = runqueue_first(&cpu.runqueue);
     if (s && ctx_runs_alone(s->bound) && list_empty(&s->followers))
         sched_run(s, s->bound, false, now);
@@ -493,6 +493,8 @@ static bool pick_first(void)
     struct sched *s;
 
     for (unsigned n = 1; (s = runqueue_first(&cpu.runqueue)) != NULL; n++) {
+        if (n % PARKED_AT_ONCE == 0 && kernel_preempt())
+            return false;
         if (!list_empty(&s->followers)) {
             sched_pick_leader(s);
             continue;
@@ -507,8 +509,6 @@ static bool pick_first(void)
         if (since)
             sched_bill(s, now - since, now);
         since = now;
-        if (n % PARKED_AT_ONCE == 0 && kernel_preempt())
-            return false;
     }
     return true;
 }

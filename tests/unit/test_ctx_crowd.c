@@ -6,6 +6,7 @@
 
 #include "helpers.h"
 #include "random.h"
+#include "runqueue.h"
 
 TestSuite(crowd, .init = world_init);
 
@@ -121,6 +122,56 @@ Test(crowd, the_best_runs_the_handler)
     world_answer();
     world_exit();
     cr_assert_eq(retried, &callers[500].ctx);
+}
+
+/*
+ * A handler with a scheduling context of its own rests on that while it serves a caller of its CPU. When it waits, and goes
+ * on, the better one of the two runs it.
+ */
+Test(crowd, a_caller_better_than_the_handlers_own)
+{
+    scheds[0].priority = 20;
+    scheds[0].bit = 1ull << 20;
+    sched_enqueue(&handler_sched);
+    world_exit();
+    cr_assert_eq(handler_sched.state, SCHED_PARKED);
+    sched_enqueue(&scheds[0]);
+    world_exit();
+    world_call(0, 0);
+    cr_assert_eq(ctx_block(&handler.ctx, CTX_WAITING), CALL_BLOCKED);
+    world_exit();
+    handler.ctx.state = CTX_READY;
+    ctx_unblock(&handler.ctx);
+    cr_assert_eq(runqueue_first(&cpu.runqueue), &scheds[0]);
+    world_exit();
+    cr_assert_eq(cpu.current, &handler.ctx);
+    cr_assert_eq(cpu.sched, &scheds[0]);
+}
+
+/* A thousand find the handler waiting again, one by one: interrupts are taken in between, whatever was found before them. */
+Test(crowd, a_handler_waits_again_for_another_caller)
+{
+    for (unsigned before = 0; before < 2; before++) {
+        world_init();
+        crowd();
+        handler.ctx.state = CTX_READY;
+        ctx_unblock(&handler.ctx);
+        world_exit();
+        world_answer();
+        sched_dequeue(&scheds[0]);
+        world_exit();
+        cr_assert_eq(handler.ctx.caller, &callers[1].ctx);
+        cr_assert_eq(ctx_block(&handler.ctx, CTX_WAITING), CALL_BLOCKED);
+        if (before) {
+            handler_sched.priority = 90;
+            handler_sched.bit = 1ull << 90 % 64;
+            sched_enqueue(&handler_sched);
+        }
+        interrupts = 0;
+        world_exit();
+        cr_assert_eq(queue_length(), 0);
+        cr_assert_geq(interrupts, CALLERS / 16 - 1, "%u, taken %u times", before, interrupts);
+    }
 }
 
 /* All get their turn, in the order in which they came; each makes its call itself, without a moment out of it. */
