@@ -107,6 +107,8 @@ bool thread_kill(struct thread *t)
 {
     if (!remote_close(t))
         return false;
+    /* Before its portals are orphans: who waits for one is told before that may be freed, also by another job. */
+    ctx_post(&t->ctx, CTX_OP_KILL);
     for (unsigned i = 0; i < REAP_BATCH && !list_empty(&t->portals); i++)
         portal_orphan(CONTAINER_OF(t->portals.next, struct portal, node));
     if (!list_empty(&t->portals))
@@ -114,7 +116,6 @@ bool thread_kill(struct thread *t)
     portal_slot_clear(&t->exception);
     list_remove(&t->ctx.domain_node);
     space_unmap(&t->ctx.domain->space, t->ctx.utcb_address, 1);
-    ctx_post(&t->ctx, CTX_OP_KILL);
     return true;
 }
 
