@@ -210,7 +210,11 @@ bool space_split(struct space *s, struct account *a, u64 address)
     unsigned level = 1;
     u64 entry, *place = space_walk(s, address, &level, &entry), *table, bits;
 
-    if (s->format != SPACE_EPT || !(entry & EPT_R) || !(entry & EPT_SPLIT))
+    if (s->format != SPACE_EPT || !(entry & EPT_R))
+        return false;
+    if (entry & EPT_X)
+        return true; /* another vCPU was faster */
+    if (!(entry & EPT_SPLIT))
         return false;
     table = account_page(a);
     if (!table)

@@ -56,7 +56,8 @@ status_t space_map(struct space *s, struct account *a, u64 address, u64 base, u6
 
 /*
  * An instruction at `address` could not be fetched. Where that is because a large page must not be executed as one, smaller
- * ones take its place, in a table that the account pays for. False: it is something else, or the account is exhausted.
+ * ones take its place, in a table that the account pays for. True: it is to be fetched again. False: it is something else, or the
+ * account is exhausted.
  */
 bool space_split(struct space *s, struct account *a, u64 address) MUST_CHECK;
 
