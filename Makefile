@@ -268,6 +268,7 @@ UNIT_TESTS := \
 	blk \
 	boot \
 	bzimage \
+	clear \
 	clock \
 	config \
 	console \
@@ -280,10 +281,12 @@ UNIT_TESTS := \
 	flaws \
 	io \
 	iommu \
+	lib \
 	mce \
 	msr \
 	orders_grace \
 	orders_virtqueue \
+	print \
 	ram \
 	reap \
 	sched \
@@ -339,6 +342,8 @@ UNIT_vmx := tests/unit/test_vmx.c tests/unit/features_fake.c hypervisor/regs.c h
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
 UNIT_view := tests/unit/test_view.c hypervisor/boot_view.c
 
+UNIT_clear := tests/unit/test_clear.c tasks/root/clear.c
+UNIT_clear_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h -include tests/unit/calls_fake.h
 UNIT_config := tests/unit/test_config.c tests/unit/test_config_fdt.c tests/unit/test_config_grant.c \
 	tests/unit/test_config_wrong.c tests/unit/config_world.c tasks/root/config.c tasks/root/config_fdt.c \
 	tasks/root/config_grant.c tasks/root/config_system.c tasks/root/property.c
@@ -349,6 +354,11 @@ UNIT_console_FLAGS := -Itests/unit -Itasks/console -Itasks/lib -include tests/un
 UNIT_console_ring := tests/unit/test_console_ring.c tasks/console/client.c tasks/lib/stream.c
 UNIT_console_ring_FLAGS := -Itests/unit -Itasks/console -Itasks/lib -include tests/unit/calls_fake.h
 UNIT_elf := tests/unit/test_elf.c hypervisor/elf.c
+UNIT_lib := tests/unit/test_lib.c tasks/lib/heap.c tasks/lib/random.c tasks/lib/range.c tasks/lib/sel.c
+UNIT_lib_FLAGS := -Itests/unit -Itasks/lib -include tests/unit/calls_fake.h -include tests/unit/clock_fake.h \
+	-Dmalloc=lib_malloc -Dfree=lib_free
+UNIT_print := tests/unit/test_print.c tasks/lib/print.c
+UNIT_print_FLAGS := -Itests/unit -Itasks/lib -Dsnprintf=lib_snprintf -Dvsnprintf=lib_vsnprintf
 UNIT_ram := tests/unit/test_ram.c tests/unit/ram_world.c tasks/root/pool.c tasks/root/ram.c
 UNIT_ram_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h -include tests/unit/calls_fake.h
 UNIT_service := tests/unit/test_service.c tasks/root/offer.c tasks/root/service.c

@@ -53,14 +53,13 @@ static void put_number(struct output *out, struct spec *spec, const char *sign, 
 {
     char text[64];
     size_t at = sizeof(text);
+    int least = spec->precision < 0 ? 1 : spec->precision;
 
     if (spec->precision >= 0)
         spec->zero = false;
-    do {
+    for (; value; value /= base)
         text[--at] = digits[value % base];
-        value /= base;
-    } while (value);
-    while ((int)(sizeof(text) - at) < spec->precision && at > 0)
+    while ((int)(sizeof(text) - at) < least && at > 0)
         text[--at] = '0';
     put_padded(out, spec, sign, text + at, sizeof(text) - at);
 }

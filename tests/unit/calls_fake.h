@@ -22,6 +22,7 @@ struct cb_identity {
 uint64_t cb_identify(uint32_t sel, struct cb_identity *identity);
 uint64_t cb_revoke(uint32_t sel, uint32_t flags);
 uint64_t cb_ram_split(uint32_t ram, uint32_t dst, uint32_t domain, uint64_t pages, uint64_t align);
+uint64_t cb_frame_create(uint32_t ram, uint32_t dst, uint32_t domain, uint64_t pages, uint64_t align);
 uint64_t cb_account_create(uint32_t parent, uint32_t dst, uint64_t pages);
 uint64_t cb_event_create(uint32_t account, uint32_t dst);
 uint64_t cb_portal_create(uint32_t account, uint32_t dst, uint32_t thread, uint64_t entry, uint64_t badge,

@@ -90,6 +90,13 @@ Test(config_fdt, of_a_vm)
     fdt_for_each_property_offset(property, out, 0)
         count++;
     cr_assert_eq(count, 7);
+    node = fdt_path_offset(source, "/linux");
+    fdt_setprop(source, node, "cpus", (const fdt32_t[]){cpu_to_fdt32(1), cpu_to_fdt32(2)}, 8);
+    fdt_setprop_u32(source, fdt_path_offset(source, "/linux"), "priority", 32);
+    cr_assert_gt(config_fdt(source, read_source(), &config, &grants, out, SIZE), 0);
+    fdt_for_each_property_offset(property, out, 0)
+        count--;
+    cr_assert_eq(count, 0, "as many if the manifest says all");
 }
 
 Test(config_fdt, of_a_task)

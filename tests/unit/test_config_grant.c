@@ -106,6 +106,9 @@ Test(config_grant, broken_neighbours)
     set_bytes(TASK, "provides", "", 0);
     set_string(VM, "uses", "echo");
     expect(VM, "uses", "no domain provides \"echo\"");
+    set_bytes(TASK, "provides", "echo\0more", 10);
+    set_string(VM, "uses", "echo");
+    expect(VM, "uses", "no domain provides \"echo\"");
 }
 
 /* ---- Links ---- */

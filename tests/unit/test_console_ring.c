@@ -338,9 +338,9 @@ Test(console_ring, a_server_that_does_not_serve)
 Test(console_ring, names_are_made_printable)
 {
     setup();
-    client = client_add("a b\033[2J", 0, TO_CLIENT - 1, 9);
+    client = client_add("a b\033[2J\x7f\xff", 0, TO_CLIENT - 1, 9);
     cr_assert_not_null(client);
-    cr_assert_str_eq(client->name, "a?b?[2J");
+    cr_assert_str_eq(client->name, "a?b?[2J??");
     client = client_add("a-name-that-is-longer-than-thirty-one-characters", 0, TO_CLIENT - 1, 9);
     cr_assert_str_eq(client->name, "a-name-that-is-longer-than-thir");
     for (unsigned n = CLIENT_FIRST + 3; n < CLIENTS; n++)

@@ -134,6 +134,9 @@ Test(ram, what_there_is)
     cr_assert_not_null(chunks[0]);
     check_chunks();
     free_all();
+    chunks[0] = ram_alloc(chunk_pages[0] = 30ull << 8);
+    cr_assert(chunks[0] && ram_largest() == largest, "the smallest piece that has it does");
+    free_all();
     expect_all_back();
 }
 
