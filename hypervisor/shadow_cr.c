@@ -22,7 +22,7 @@ bool shadow_cr0_valid(const struct paging *p, u64 value, bool code64)
 {
     u64 changed = p->cr0 ^ value;
 
-    if (value >> 32 || ((value & CR0_NW) && !(value & CR0_CD)) || ((value & CR0_PG) && !(value & CR0_PE)))
+    if (value >> 32 || cr0_is_odd(value) || ((value & CR0_PG) && !(value & CR0_PE)))
         return false;
     if (!(changed & CR0_PG))
         return true;
@@ -92,15 +92,16 @@ void shadow_cr_set(struct paging *p, struct shadow_table *t, const struct paging
 
 bool shadow_cr_valid(const struct paging *p)
 {
-    return !paging_long(p) || (p->cr4 & CR4_PAE);
+    return (!paging_long(p) || (p->cr4 & CR4_PAE)) && !cr0_is_odd(p->cr0);
 }
 
 struct paging shadow_cr_hardware(const struct paging *p)
 {
     struct paging hw = *p;
 
-    hw.cr0 |= CR0_PG | CR0_WP;
-    hw.cr4 |= CR4_PAE;
+    /* The caches and machine checks are the host's, whatever the guest has set. */
+    hw.cr0 = (hw.cr0 | CR0_PG | CR0_WP) & ~(CR0_CD | CR0_NW);
+    hw.cr4 |= CR4_PAE | CR4_MCE;
     if (!(p->cr0 & CR0_PG)) /* all pages are everybody's */
         hw.cr4 &= ~(CR4_SMEP | CR4_SMAP);
     hw.efer = (hw.efer & ~(EFER_LME | EFER_LMA)) | EFER_NXE | (paging_long(p) ? EFER_LME | EFER_LMA : 0);

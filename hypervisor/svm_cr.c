@@ -39,9 +39,9 @@ void svm_cr_put(struct vcpu *v, struct vmcb *vmcb)
 {
     if (!svm_hides_cr || v->shadow)
         return;
-    v->cr0_hidden = vmcb->cr0 & HOST_CR0;
+    v->cr0_hidden = cr0_is_odd(vmcb->cr0) ? 0 : vmcb->cr0 & HOST_CR0; /* for the processor to refuse */
     v->cr4_hidden = ~vmcb->cr4 & HOST_CR4;
-    vmcb->cr0 &= ~HOST_CR0;
+    vmcb->cr0 &= ~v->cr0_hidden;
     vmcb->cr4 = (vmcb->cr4 & ~GUEST_NEVER) | HOST_CR4;
     vmcb->clean &= ~VMCB_CLEAN_CR;
     cr_intercept(v, vmcb);

@@ -227,8 +227,7 @@ void vmx_register_write(struct vcpu *v, u32 number, u64 value)
  */
 static unsigned vmx_cr0_write(struct vcpu *v, struct vmx *x, u64 value)
 {
-    if ((value & ~(VMX_CR0_OWNED | VMX_CR0_SHADOWED)) || ((value & VMX_CR0_NW) && !(value & VMX_CR0_CD)) ||
-        ((value & CR0_PG) && !(value & CR0_PE)))
+    if ((value & ~(VMX_CR0_OWNED | VMX_CR0_SHADOWED)) || cr0_is_odd(value) || ((value & CR0_PG) && !(value & CR0_PE)))
         return vcpu_inject_exception(v, EXCEPTION_GP, 0);
     x->cr0_shadow = value;
     vmcs_write(VMCS_CR0_SHADOW, value);

@@ -9,7 +9,6 @@
 #include "virt.h"
 #include "vmx.h"
 
-
 static bool code64(const struct paging *p)
 {
     return paging_long(p) && (vmcs_read(VMCS_GUEST_ES_RIGHTS + 2u * VMCS_CS) & VMCS_RIGHTS_LONG);
@@ -19,7 +18,7 @@ static const char *refusal(const struct paging *p)
 {
     if (!(p->cr0 & CR0_PE))
         return "real mode needs VT-x with unrestricted guests";
-    if ((p->cr0 & ~(VMX_CR0_OWNED | VMX_CR0_SHADOWED)) || ((p->cr0 & CR0_NW) && !(p->cr0 & CR0_CD)))
+    if ((p->cr0 & ~(VMX_CR0_OWNED | VMX_CR0_SHADOWED)) || cr0_is_odd(p->cr0))
         return "CR0 has bits that a guest cannot set";
     if (p->cr4 & ~shadow_cr4_bits)
         return "CR4 has bits that a guest cannot set";

@@ -140,7 +140,7 @@ static void control_registers_check(struct vmx *x)
     if (!x->paging_changed)
         return;
     x->wrong = NULL;
-    if ((cr0 & ~(VMX_CR0_OWNED | VMX_CR0_SHADOWED)) || ((cr0 & VMX_CR0_NW) && !(cr0 & VMX_CR0_CD)))
+    if ((cr0 & ~(VMX_CR0_OWNED | VMX_CR0_SHADOWED)) || cr0_is_odd(cr0))
         x->wrong = "CR0 has bits that a guest cannot set";
     else if (cr4 & ~vmx_machine.cr4_allowed)
         x->wrong = "CR4 has bits that a guest cannot set";

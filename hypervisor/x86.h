@@ -15,6 +15,12 @@
 #define CR0_CD (1ull << 30)
 #define CR0_PG (1ull << 31)
 
+/* Not write-through, but not disabled either: no processor has caches like that. */
+static inline bool cr0_is_odd(u64 cr0)
+{
+    return (cr0 & CR0_NW) && !(cr0 & CR0_CD);
+}
+
 #define CR4_DE (1ull << 3)
 #define CR4_PSE (1ull << 4)
 #define CR4_PAE (1ull << 5)

@@ -259,18 +259,25 @@ Test(shadow_cr, the_hardware_pages_in_any_case)
     struct paging p = { .cr0 = 0x10 }, hw = shadow_cr_hardware(&p);
 
     cr_assert_eq(hw.cr0, 0x10 | CR0_PG | CR0_WP);
-    cr_assert_eq(hw.cr4, CR4_PAE);
+    cr_assert_eq(hw.cr4, CR4_PAE | CR4_MCE);
     cr_assert_eq(hw.efer, EFER_NXE);
     p.efer = EFER_LME | EFER_SCE; /* on its way to long mode */
     cr_assert_eq(shadow_cr_hardware(&p).efer, EFER_NXE | EFER_SCE);
     p = native;
+    p.cr4 |= CR4_MCE;
     hw = shadow_cr_hardware(&p);
     cr_assert(!memcmp(&p, &hw, sizeof(p)));
     cr_assert(shadow_cr_valid(&p));
+    p.cr0 |= CR0_CD | CR0_NW;
+    cr_assert(shadow_cr_valid(&p));
+    cr_assert_eq(shadow_cr_hardware(&p).cr0, native.cr0, "the real caches stay on");
+    p.cr0 &= ~CR0_CD;
+    cr_assert_not(shadow_cr_valid(&p));
+    p.cr0 = native.cr0;
     p.cr4 &= ~CR4_PAE;
     cr_assert_not(shadow_cr_valid(&p));
     p = (struct paging){ .cr0 = CR0_PE, .cr4 = CR4_SMEP | CR4_SMAP };
-    cr_assert_eq(shadow_cr_hardware(&p).cr4, CR4_PAE, "what is everybody's would be forbidden to the kernel");
+    cr_assert_eq(shadow_cr_hardware(&p).cr4, CR4_PAE | CR4_MCE, "what is everybody's would be forbidden to the kernel");
 }
 
 Test(shadow_cr, what_ends_with_which_write)

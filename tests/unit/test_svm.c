@@ -344,3 +344,13 @@ Test(svm_cr, messages_cannot_either)
     cr_expect_eq(seen(0), 0x60000011);
     cr_expect_eq(seen(4), CR4_PAE);
 }
+
+/* What no processor can run is not made to look as if it could: the entry fails. */
+Test(svm_cr, messages_can_be_refused)
+{
+    struct cb_state in = { .cr0 = 0x20000011, .cr4 = CR4_PAE };
+
+    svm_put(&vcpu, CB_GROUP_CR, &in);
+    cr_expect_eq(vmcb.cr0, 0x20000011);
+    cr_expect_eq(seen(0), 0x20000011);
+}
