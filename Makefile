@@ -285,6 +285,7 @@ UNIT_TESTS := \
 	mce \
 	msr \
 	orders_grace \
+	orders_space \
 	orders_virtqueue \
 	print \
 	ram \
@@ -386,15 +387,21 @@ UNIT_virtqueue := tests/unit/test_virtqueue.c tests/unit/test_virtqueue_cursor.c
 UNIT_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 
 # All interleavings (tests/unit/orders.h): the compiler tells orders_calls.c of each access.
-unit_sanitize = $(if $(filter orders_%,$(1)),$(if $(filter $(ORDERS) %/test,$(2)),,-fsanitize=thread $(NO_TSAN_FENCE)),$(SANITIZE))
+# What no scenario comes to need not be there.
+unit_sanitize = $(if $(filter orders_%,$(1)),$(if $(filter %/test,$(2)),$(ORDERS_LINK),$(orders_flags)),$(SANITIZE))
+orders_flags = $(if $(filter $(ORDERS),$(2)),,-fsanitize=thread $(NO_TSAN_FENCE))
 ORDERS := \
 	tests/unit/orders.c \
 	tests/unit/orders_calls.c \
 	tests/unit/orders_words.c \
 
+ORDERS_LINK := -no-pie -Wl,--unresolved-symbols=ignore-all
 NO_TSAN_FENCE := $(if $(findstring clang,$(CC)),,-Wno-tsan)
 UNIT_orders_grace := tests/unit/test_orders_grace.c $(ORDERS) tests/unit/orders_cpus.c \
 	tests/unit/features_fake.c hypervisor/exit.c hypervisor/grace.c
+UNIT_orders_space := tests/unit/test_orders_space.c $(ORDERS) tests/unit/orders_cpus.c \
+	hypervisor/domain.c hypervisor/space.c hypervisor/tlb.c
+UNIT_orders_space_FLAGS := -Itests/unit -Ihypervisor -DUNIT_TEST -include tests/unit/orders_tables.h
 UNIT_orders_virtqueue := tests/unit/test_orders_virtqueue.c $(ORDERS) tests/unit/ring.c vmm/virtqueue.c
 UNIT_orders_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 

@@ -21,10 +21,11 @@ static u64 generation(const struct domain *d)
     return atomic_load(&d->space.generation);
 }
 
+/* In the other order than space_unmap(): then the kernel's never keeps anything for long if the user's does not. */
 static void words_set(struct space_cpu *home, u64 kernel, u64 user)
 {
-    __atomic_store_n(&home->words.user, user, __ATOMIC_SEQ_CST);
     __atomic_store_n(&home->words.kernel, kernel, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&home->words.user, user, __ATOMIC_SEQ_CST);
 }
 
 /* Loads kernel tables; those of the root for user mode are flushed if theirs are. */

@@ -250,7 +250,7 @@ void space_unmap(struct space *s, u64 address, u64 pages)
     for (u32 i = 0; i < cpu_count; i++) {
         struct space_cpu *home = &s->cpus[i];
 
-        /* The kernel's last: it is the one that domain.c looks at. */
+        /* The kernel's last (words_set() in domain.c: first): it is the one that domain.c looks at. */
         __atomic_store_n(&home->words.user, home->user_pml4, __ATOMIC_SEQ_CST);
         __atomic_store_n(&home->words.kernel, home->pml4, __ATOMIC_SEQ_CST);
     }

@@ -184,6 +184,7 @@ static void to_scheduler(void)
     me->sp = (const char *)__builtin_frame_address(0) - 16 * sizeof(word); /* what this function has pushed, too */
     if (!_setjmp(me->here))
         _longjmp(scheduler, 1);
+    __asm__ volatile("" : : : "memory"); /* others have run */
 }
 
 static void yield(bool drains)
@@ -337,6 +338,7 @@ static void side_run(struct side *s)
         s->begun = true;
         setcontext(&s->context);
     }
+    __asm__ volatile("" : : : "memory");
     view_leave(me);
 }
 
