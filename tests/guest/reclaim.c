@@ -368,7 +368,7 @@ void task_main(const struct cb_task_info *info)
         failed = stop = false;
         phase = stopped = 0;
         tests[i].test();
-        print("reclaim: %s: %s\n", tests[i].name, failed ? "failed" : "ok");
+        print("test %s: %s\n", tests[i].name, failed ? "failed" : "ok");
         *(failed ? &failures : &passed) += 1;
         if (failed)
             break; /* its threads still run */

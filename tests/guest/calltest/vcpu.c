@@ -248,9 +248,12 @@ static uint32_t begin_script(uint32_t cpu, uint32_t count, const uint32_t flags[
     return 0;
 }
 
+/* The guest is in real mode, which VT-x without EPT does not run. */
 static bool has_vcpus(void)
 {
-    return task_info()->features & (CB_FEATURE_SVM | CB_FEATURE_VMX);
+    uint64_t features = task_info()->features;
+
+    return (features & CB_FEATURE_SVM) || ((features & CB_FEATURE_VMX) && (features & CB_FEATURE_NESTED));
 }
 
 /* An upcall comes in the middle of the call, which goes on and is answered; on this CPU, and on another one. */
