@@ -26,7 +26,6 @@
 #define LSR (COM1 + 5)
 #define LSR_READY 0x01u
 #define LSR_THRE 0x20u
-#define SCR (COM1 + 7)
 
 #define FIFO 16u
 #define QUEUE 4096u /* a power of two */
@@ -48,21 +47,9 @@ static void enable(uint8_t bits)
     port_out8(IER, bits);
 }
 
-/* A UART keeps what is written to its scratch register; where there is none, reads may give anything. */
-static bool exists(void)
-{
-    bool same = true;
-
-    for (uint8_t value = 0x5a; value; value = value == 0x5a ? 0xa5 : 0) {
-        port_out8(SCR, value);
-        same &= port_in8(SCR) == value;
-    }
-    return same;
-}
-
 uint64_t uart_init(uint32_t irq, uint32_t event)
 {
-    present = exists();
+    present = port_is_uart(COM1);
     if (!present)
         return CB_OK;
     /*

@@ -3,6 +3,7 @@
 #ifndef LIB_PORT_H
 #define LIB_PORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 static inline uint8_t port_in8(uint16_t port)
@@ -29,6 +30,18 @@ static inline uint16_t port_in16(uint16_t port)
 static inline void port_out16(uint16_t port, uint16_t value)
 {
     __asm__ volatile("outw %0, %1" ::"a"(value), "Nd"(port));
+}
+
+/* A UART keeps what is written to its scratch register; where there is none, reads may give anything. */
+static inline bool port_is_uart(uint16_t base)
+{
+    bool kept = true;
+
+    for (uint8_t value = 0x5a; value; value = value == 0x5a ? 0xa5 : 0) {
+        port_out8((uint16_t)(base + 7), value);
+        kept &= port_in8((uint16_t)(base + 7)) == value;
+    }
+    return kept;
 }
 
 #endif

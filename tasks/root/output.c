@@ -16,7 +16,6 @@
 #define COM1_LSR (COM1 + 5)
 #define LSR_THRE 0x20u
 #define LSR_TEMT 0x40u /* all is sent */
-#define COM1_SCRATCH (COM1 + 7)
 #define TRIES 100000u /* then a byte is written in any case: the line may be broken */
 #define LINE_MAX 400
 
@@ -34,25 +33,13 @@ static void serial_put(char byte)
     port_out8(COM1, (uint8_t)byte);
 }
 
-/* A UART keeps what is written to its scratch register; where there is none, reads may give anything. */
-static bool serial_exists(void)
-{
-    bool exists = true;
-
-    for (uint8_t value = 0x5a; value; value = value == 0x5a ? 0xa5 : 0) {
-        port_out8(COM1_SCRATCH, value);
-        exists &= port_in8(COM1_SCRATCH) == value;
-    }
-    return exists;
-}
-
 static bool serial_claim(void)
 {
     static bool tried, granted;
 
     if (!tried) {
         tried = true;
-        granted = boot_claim_ports(COM1, 8) && serial_exists();
+        granted = boot_claim_ports(COM1, 8) && port_is_uart(COM1);
     }
     return granted;
 }
