@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Flaws of processors, most of them in speculative execution, and defences: which ones a processor has, and which it needs. Pure logic;
- * mitigations.c carries it out, and docs/security.md says what each name means.
+ * Flaws of processors, most of them in speculative execution, and defences: which ones a processor has, and which it needs.
+ * Pure logic; mitigations.c carries it out, and docs/security.md says what each name means.
  */
 #ifndef FLAWS_H
 #define FLAWS_H

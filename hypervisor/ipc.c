@@ -196,7 +196,8 @@ bool ipc_exit(struct ctx *c, struct portal *p, u64 reason)
     else
         thread_state_get(c, groups, state);
     /* Whatever calls led here: never refused for that. Whoever nests them does so below what it had left itself. */
-    handler_enter(c, h, p, MIN(p->level, MAX(c->left, 1u) - 1), reason, ctx_is_vcpu(c) ? vcpu_of(c)->insn_len : 0, 0, 0, CB_INFO(STATE_WORDS, 0, groups));
+    handler_enter(c, h, p, MIN(p->level, MAX(c->left, 1u) - 1), reason, ctx_is_vcpu(c) ? vcpu_of(c)->insn_len : 0, 0, 0,
+                  CB_INFO(STATE_WORDS, 0, groups));
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * NORETURN void vmx_launch_last(struct vcpu *v), vmx_resume_last(), vmx_resume(): the VMCS, which is loaded, holds neither the general
- * registers, except rsp, nor CR2. When the guest exits, vmx_exited() goes on with the CPU's stack empty, as after any other
+ * NORETURN void vmx_launch_last(struct vcpu *v), vmx_resume_last(), vmx_resume(): the VMCS, which is loaded, holds neither the
+ * general registers, except rsp, nor CR2. When the guest exits, vmx_exited() goes on with the CPU's stack empty, as after any other
  * entry to the kernel. An instruction that fails goes on behind itself, with the guest's registers, and then to vmx_failed().
  */
 #include "layout.h"
