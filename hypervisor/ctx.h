@@ -37,9 +37,9 @@ enum ctx_state {
     CTX_IDLE,     /* handler: waits for a call */
     CTX_CALLING,  /* in a call: `callee` works for it */
     CTX_HELPING,  /* waits until the handler `callee` is free, to make its call (again); its scheduling context helps */
-    CTX_REMOTE,   /* in a call to a handler on another CPU: `remote` */
+    CTX_REMOTE,   /* in a call that queues at its handler, on another CPU or with UPCALLS: `remote` */
     CTX_WAITING,  /* on `event`, or (vCPU) halted until an upcall */
-    CTX_GRACE,    /* in revoke: waits for a grace period, then makes the call again */
+    CTX_GRACE,    /* waits for a grace period, then makes its call again: revoke, ram_split and others */
     CTX_STOPPED,  /* for good: a fault or exit that nobody handles; or killed */
 };
 
@@ -51,8 +51,8 @@ enum ctx_state {
 #define CTX_OP_UNSCHED 0x10u /* its scheduling context is dying */
 #define CTX_OP_EVENT_GONE 0x20u /* the event waited on is dying */
 #define CTX_OP_PORTAL_GONE 0x40u /* a portal of this handler is dying, perhaps the one that its caller came through */
-#define CTX_OP_CALLED 0x80u /* somebody on another CPU has queued to call this handler */
-#define CTX_OP_REPLIED 0x100u /* the call to a handler on another CPU is over */
+#define CTX_OP_CALLED 0x80u /* somebody has queued to call this handler */
+#define CTX_OP_REPLIED 0x100u /* the call that has queued is over */
 #define CTX_OP_WORKING 0x200u /* not an operation: some are being carried out */
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The one way out of the kernel. */
+/* The way out of the kernel, but for the short ones in entry.S and vcpu_enter.h: those are taken while no hazard is set. */
 #include "cpu.h"
 #include "ctx.h"
 #include "domain.h"

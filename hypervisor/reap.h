@@ -2,7 +2,7 @@
 /*
  * How things end: revocation in bounded steps, grace periods, and the freeing of dead objects.
  *
- * A grace period is over when every CPU has passed the way out of the kernel since it began (a CPU that idles or
+ * A grace period is over when every CPU has passed kernel_exit() since it began (a CPU that idles or
  * runs a user or guest is interrupted, and so passes it): afterwards no CPU holds a pointer it read before, and
  * every CPU has carried out posted work and flushed what it had to.
  *

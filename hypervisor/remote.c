@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Calls between CPUs. The caller c lives on CPU A, the handler h on B, which has a scheduling context of its own. c
- * queues at h and blocks (CTX_REMOTE); chains of calls end there, so that each lies on one CPU. (A vCPU
- * that wants upcalls meanwhile calls in the same way, on its own CPU too.) When h's scheduling
- * context is picked and h is idle, B takes the first caller, copies its message and runs h. The reply is copied into c
- * by B as well; A only makes c ready again. Each side is told by a post (CTX_OP_CALLED, CTX_OP_REPLIED).
+ * queues at h and blocks (CTX_REMOTE); chains of calls end there, so that each lies on one CPU. (A vCPU that wants upcalls
+ * meanwhile calls in the same way, on its own CPU too.) When h's scheduling context is picked and h is idle, B takes the
+ * first caller, copies its message and runs h. The reply is copied into c by B as well; A only makes c ready again. Each side is told by a post (CTX_OP_CALLED, CTX_OP_REPLIED).
  *
  * All links between c and h are guarded by B's post_lock, which is never held while messages are copied, anything is
  * posted or another lock is taken. `state` decides who may do what; it only goes forward:
