@@ -193,8 +193,8 @@ GUEST_TASKS := \
 	reader \
 	reclaim \
 	silent \
-	tardy \
 	stain \
+	tardy \
 	victim \
 
 GUEST_calltest := \

@@ -95,8 +95,8 @@ static inline u32 cpu_hazards(void)
 void cpu_kick(u32 id);
 
 /*
- * The way out of the kernel, for all that takes none of the short ones (exit.c): deals with hazards, picks what runs, and resumes it. Never
- * returns; the stack starts anew at the next entry.
+ * The way out of the kernel, for all that takes none of the short ones (exit.c): deals with hazards, picks what runs, and
+ * resumes it. Never returns; the stack starts anew at the next entry.
  */
 NORETURN void kernel_exit(void);
 
