@@ -284,6 +284,7 @@ UNIT_TESTS := \
 	lib \
 	mce \
 	msr \
+	orders_event \
 	orders_grace \
 	orders_space \
 	orders_virtqueue \
@@ -397,6 +398,8 @@ ORDERS := \
 
 ORDERS_LINK := -no-pie -Wl,--unresolved-symbols=ignore-all
 NO_TSAN_FENCE := $(if $(findstring clang,$(CC)),,-Wno-tsan)
+UNIT_orders_event := tests/unit/test_orders_event.c $(ORDERS) tests/unit/orders_cpus.c tests/unit/features_fake.c \
+	hypervisor/ctx.c hypervisor/event.c hypervisor/exit.c hypervisor/tlb.c hypervisor/vcpu_event.c hypervisor/vcpu_run.c
 UNIT_orders_grace := tests/unit/test_orders_grace.c $(ORDERS) tests/unit/orders_cpus.c \
 	tests/unit/features_fake.c hypervisor/exit.c hypervisor/grace.c
 UNIT_orders_space := tests/unit/test_orders_space.c $(ORDERS) tests/unit/orders_cpus.c \

@@ -28,45 +28,15 @@ static _Atomic u64 over;             /* CPU 0 need not wait any more */
 
 /* ---- What the two files need of the rest ---- */
 
-u64 rdtsc(void)
-{
-    return 0;
-}
-
-status_t sched_block(struct list *helpers)
-{
-    (void)helpers;
-    return CALL_BLOCKED;
-}
-
-void sched_enqueue(struct sched *s)
-{
-    (void)s;
-}
-
-void sched_enqueue_helpers(struct ctx *c)
-{
-    (void)c;
-}
-
 void sched_pick(void)
 {
     if (cpu.id == 0 && waiter.ctx.state == CTX_READY)
         cpu.current = &waiter.ctx;
 }
 
-void sched_timers(u64 now)
-{
-    (void)now;
-}
-
 void ctx_run_posts(void)
 {
     posted_done = true;
-}
-
-void log_flush(void)
-{
 }
 
 void kpage_refresh(void)
@@ -78,32 +48,9 @@ void domain_refresh(void)
 {
 }
 
-void domain_load(struct space_cpu *home)
-{
-    (void)home;
-}
-
-void fpu_leave(struct ctx *c)
-{
-    (void)c;
-}
-
 void vcpu_run(struct vcpu *v)
 {
     (void)v;
-}
-
-bool reap_pending(void)
-{
-    return false;
-}
-
-void reap_step(void)
-{
-}
-
-void timer_c1e_off(void)
-{
 }
 
 static NORETURN void wait_for_epoch(void)
