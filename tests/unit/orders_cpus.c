@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "ctx.h"
-#include "domain.h"
 #include "fpu.h"
 #include "log.h"
 #include "reap.h"
@@ -92,11 +91,6 @@ void sched_timers(u64 now)
 
 void log_flush(void)
 {
-}
-
-void domain_load(struct space_cpu *home)
-{
-    (void)home;
 }
 
 void fpu_leave(struct ctx *c)
