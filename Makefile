@@ -277,8 +277,10 @@ UNIT_TESTS := \
 	ctx \
 	devtree \
 	elf \
+	event \
 	exit \
 	flaws \
+	grace \
 	io \
 	iommu \
 	lib \
@@ -322,7 +324,9 @@ UNIT_boot := tests/unit/test_boot.c hypervisor/acpi.c hypervisor/bootmem.c hyper
 UNIT_clock := tests/unit/test_clock.c hypervisor/errata.c hypervisor/reference.c hypervisor/tsc.c
 UNIT_ctx := tests/unit/test_ctx.c tests/unit/test_ctx_crowd.c tests/unit/ctx_world.c hypervisor/ctx.c hypervisor/remote.c hypervisor/sched.c \
 	hypervisor/timerq.c
+UNIT_event := tests/unit/test_event.c hypervisor/event.c hypervisor/timerq.c $(UNIT_CORE)
 UNIT_flaws := tests/unit/test_flaws.c hypervisor/flaws.c
+UNIT_grace := tests/unit/test_grace.c hypervisor/grace.c
 UNIT_io := tests/unit/test_io.c hypervisor/io.c $(UNIT_CORE)
 UNIT_iommu := tests/unit/test_iommu.c hypervisor/iommu.c
 UNIT_mce := tests/unit/test_mce.c hypervisor/mce.c tests/unit/features_fake.c
