@@ -286,6 +286,7 @@ UNIT_TESTS := \
 	lib \
 	mce \
 	msr \
+	object \
 	orders_event \
 	orders_grace \
 	orders_space \
@@ -330,6 +331,9 @@ UNIT_grace := tests/unit/test_grace.c hypervisor/grace.c
 UNIT_io := tests/unit/test_io.c hypervisor/io.c $(UNIT_CORE)
 UNIT_iommu := tests/unit/test_iommu.c hypervisor/iommu.c
 UNIT_mce := tests/unit/test_mce.c hypervisor/mce.c tests/unit/features_fake.c
+UNIT_object := tests/unit/test_object.c tests/unit/object_world.c hypervisor/call.c hypervisor/portal.c \
+	hypervisor/regs.c hypervisor/schedcall.c hypervisor/thread.c hypervisor/vcpu.c \
+	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
 UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hypervisor/memory.c hypervisor/domain.c \
 	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
 UNIT_sched := tests/unit/test_sched.c tests/unit/test_sched_run.c tests/unit/sched_world.c hypervisor/sched.c \

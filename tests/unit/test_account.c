@@ -135,3 +135,20 @@ Test(account, objects_of_one_size_share_a_page)
     cr_assert_not_null(account_object(a, 64, CB_TYPE_EVENT));
     cr_assert_eq(a->used, before + 2);
 }
+
+Test(account, a_place_in_a_full_page_is_used_again)
+{
+    struct account *a;
+    struct object *first;
+    u64 before;
+
+    fake_init();
+    a = fake_account(0, PAGES);
+    before = a->used;
+    first = account_object(a, 64, CB_TYPE_EVENT);
+    for (unsigned i = 1; i < 63; i++)
+        cr_assert_not_null(account_object(a, 64, CB_TYPE_EVENT));
+    account_object_free(first);
+    cr_assert_not_null(account_object(a, 64, CB_TYPE_EVENT));
+    cr_assert_eq(a->used, before + 1);
+}
