@@ -32,11 +32,16 @@ u32 cpu_count = CPUS;
 static u64 now;             /* counts steps */
 static u64 passed[CPUS];    /* when each looked, before it passed last */
 static u64 begun[EPOCHS];   /* when the period began */
+static bool interleaved;    /* this CPU is in grace.c */
+static bool mixed;          /* others go on meanwhile */
 static u64 base;            /* the first epoch here: grace.c keeps counting from one test to the next */
 static unsigned kicks, woken;
 
+static void meanwhile(void);
+
 struct cpu *cpu_of(u32 id)
 {
+    meanwhile();
     return id == cpu.id ? &cpu : &all[id].cpu;
 }
 
@@ -130,13 +135,18 @@ static void check(void)
     for (u32 i = 0; i < CPUS; i++) {
         struct cpu *c = cpu_of(i);
         unsigned waiting = 0;
+        u64 last = 0;
 
         for (struct list *l = c->grace_waiters.next; l != &c->grace_waiters; l = l->next) {
             const struct ctx *w = CONTAINER_OF(l, struct ctx, grace_node);
 
             cr_assert_eq(w->state, CTX_GRACE);
             cr_assert_leq(w->grace_epoch, grace_wanted_now());
+            cr_assert_geq(w->grace_epoch, last, "who is woken first stands first");
+            last = w->grace_epoch;
             waiting++;
+            cr_assert(!grace_over(w->grace_epoch) || all[i].step != OUTSIDE || all[i].kicked || c->hazards,
+                      "nobody will wake it");
         }
         cr_assert_eq(c->grace_waiting, waiting);
     }
@@ -178,13 +188,34 @@ static void leave_step(void)
         break;
     case CLEARED:
         if (all[id].hazards & HAZARD_GRACE) {
+            bool outer = !interleaved;
+
             passed[id] = all[id].looked;
+            interleaved |= outer;
             grace_pass(all[id].wanted);
+            interleaved = interleaved && !outer;
         }
         all[id].step = OUTSIDE;
         go_on();
         break;
     }
+}
+
+/* grace.c is about to look at a CPU: others may do something before. */
+static void meanwhile(void)
+{
+    static bool in_it;
+    u32 self = cpu.id;
+
+    if (!mixed || !interleaved || in_it || random_below(8))
+        return;
+    in_it = true;
+    now++;
+    be((u32)random_below(CPUS));
+    if (cpu.id != self)
+        leave_step();
+    be(self);
+    in_it = false;
 }
 
 /* A thread of this CPU, in the kernel, waits for a period: the next, or one that it has got to know. */
@@ -198,7 +229,9 @@ static void settle(void)
         return;
     cpu.current = c;
     begun[grace_next() - base] = now;
+    interleaved = true;
     status = grace_settle(epoch);
+    interleaved = false;
     if (status == CALL_AGAIN) {
         check_over(epoch);
         cr_assert(grace_over(epoch));
@@ -266,6 +299,7 @@ static void drain(void)
 
 Test(grace, random_operations)
 {
+    mixed = true;
     for (unsigned round = 0; round < 60; round++) {
         setup();
         for (unsigned i = 0; i < 300; i++) {
