@@ -283,7 +283,9 @@ UNIT_TESTS := \
 	grace \
 	io \
 	iommu \
+	irq \
 	lib \
+	log \
 	mce \
 	msr \
 	object \
@@ -330,6 +332,8 @@ UNIT_flaws := tests/unit/test_flaws.c hypervisor/flaws.c
 UNIT_grace := tests/unit/test_grace.c hypervisor/grace.c
 UNIT_io := tests/unit/test_io.c hypervisor/io.c $(UNIT_CORE)
 UNIT_iommu := tests/unit/test_iommu.c hypervisor/iommu.c
+UNIT_irq := tests/unit/test_irq.c hypervisor/irq.c $(UNIT_CORE)
+UNIT_log := tests/unit/test_log.c hypervisor/log.c $(UNIT_CORE)
 UNIT_mce := tests/unit/test_mce.c hypervisor/mce.c tests/unit/features_fake.c
 UNIT_object := tests/unit/test_object.c tests/unit/object_world.c hypervisor/call.c hypervisor/portal.c \
 	hypervisor/regs.c hypervisor/schedcall.c hypervisor/thread.c hypervisor/vcpu.c \

@@ -25,7 +25,7 @@ struct domain *world;
 struct account *world_account;
 unsigned world_threads;
 
-static struct ctx caller;
+static struct ctx own, *caller = &own;
 static struct ctx *posts; /* killed threads that their CPU has not let go of, perhaps */
 static u64 grace_wanted, grace_passed;
 
@@ -119,6 +119,7 @@ bool world_passed(u64 mark)
 bool thread_kill(struct thread *t)
 {
     cr_assert_eq(t->calls, 0, "killed twice");
+    cr_assert_leq(t->ctx.domain->obj.dying, 1, "its domain is taken apart before it has stopped");
     if (random_below(3) == 0)
         return false;
     list_remove(&t->ctx.domain_node);
@@ -237,9 +238,9 @@ void call_install(struct slot *dst, struct object *obj, u64 badge)
 
 static void set_registers(u32 flags, u32 sel)
 {
-    memset(&caller.regs, 0, sizeof(caller.regs));
-    caller.regs.rdi = CB_CALL_WORD(0, flags, sel);
-    cpu.current = &caller;
+    memset(&caller->regs, 0, sizeof(caller->regs));
+    caller->regs.rdi = CB_CALL_WORD(0, flags, sel);
+    cpu.current = caller;
     cpu.home = &world->space.cpus[0];
 }
 
@@ -254,14 +255,14 @@ static void world_pass(bool must)
 
         if (!t->handled)
             t->handled = grace_next(); /* the kill: its CPU has unlinked it, when the others had passed */
-        c->post_ops = c->post_ops == CTX_OP_KILL && random_below(2) ? CTX_OP_KILL | CTX_OP_RECALL : 0;
+        c->post_ops = c->post_ops && random_below(4) ? CTX_OP_RECALL : 0;
     }
 }
 
 /* One turn of a call. True: it is over. */
 static bool turn(world_call_fn *fn, status_t *status)
 {
-    *status = fn(&caller.regs);
+    *status = fn(&caller->regs);
     cr_assert(!(*status & CALL_BLOCKED));
     return !(*status & (CALL_AGAIN | CALL_BLOCKED_AGAIN));
 }
@@ -272,10 +273,10 @@ status_t world_call(world_call_fn *fn, u32 flags, u32 sel, u64 a1, u64 a2, u64 a
     status_t status;
 
     set_registers(flags, sel);
-    caller.regs.rsi = a1;
-    caller.regs.rdx = a2;
-    caller.regs.r8 = a3;
-    caller.regs.r9 = a4;
+    caller->regs.rsi = a1;
+    caller->regs.rdx = a2;
+    caller->regs.r8 = a3;
+    caller->regs.r9 = a4;
     while (!turn(fn, &status)) {
         cr_assert_lt(++turns, TURNS_MAX, "a call without an end");
         world_pass(status & CALL_BLOCKED_AGAIN);
@@ -292,8 +293,23 @@ bool world_call_abandoned(unsigned turns, world_call_fn *fn, u32 flags, u32 sel,
         if (turn(fn, status))
             return false;
     }
-    reap_abandon(&caller);
+    reap_abandon(caller);
     return true;
+}
+
+void world_call_killed(unsigned turns, u32 thread, world_call_fn *fn, u32 flags, u32 sel)
+{
+    status_t status = CB_OK;
+
+    caller = slot_word_object(slot_word(world_slot(thread)));
+    set_registers(flags, sel);
+    for (unsigned i = 0; i < turns; i++) {
+        if (i)
+            world_pass(status & CALL_BLOCKED_AGAIN);
+        if (turn(fn, &status))
+            break;
+    }
+    caller = &own;
 }
 
 void world_idle(void)
@@ -371,7 +387,8 @@ void world_init(void)
     fake_init();
     world_idle(); /* what the test before left behind */
     grace_wanted = grace_passed = 0;
-    list_init(&caller.job.node);
+    caller = &own;
+    list_init(&own.job.node);
     world_threads = 0;
     world_account = fake_account(0, 4096);
     world = fake_domain(world_account, WORLD_SELF);

@@ -35,6 +35,9 @@ status_t world_call(world_call_fn *fn, u32 flags, u32 sel, u64 a1, u64 a2, u64 a
 /* The same, but the caller dies after so many turns. False: the call ended before, with *status. */
 bool world_call_abandoned(unsigned turns, world_call_fn *fn, u32 flags, u32 sel, status_t *status);
 
+/* The same; the caller is this thread, which somebody else is about to kill. */
+void world_call_killed(unsigned turns, u32 thread, world_call_fn *fn, u32 flags, u32 sel);
+
 /* CPUs idle until nothing is left to reap. */
 void world_idle(void);
 

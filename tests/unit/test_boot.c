@@ -443,6 +443,24 @@ Test(boot, low_memory)
         cr_assert(boot.ranges[i].kind != BOOT_RAM || boot.ranges[i].base >= 0x100000);
     cr_assert(bootmem_has_memory(0x100000, 0x140000), "and nothing above is taken");
     cr_assert_eq(bootmem_low_page(), 0, "it is taken once");
+    bootmem_paint(0x90000, 0xb8000, BOOT_RAM);
+    cr_assert_eq(bootmem_low_page(), 0x9f000, "no interrupt can name what is behind it");
+}
+
+/* What the hypervisor takes for itself is mapped at boot already. */
+Test(boot, memory_above_4_gib_alone)
+{
+    setup();
+    features.physical_bits = 36;
+    bootmem_init();
+    bootmem_paint(1ull << 32, 1ull << 33, BOOT_RAM);
+    if (!setjmp(panicked)) {
+        bootmem_reserve(16);
+        cr_assert_fail("taken at %lx", (unsigned long)bootmem_base);
+    }
+    bootmem_paint(0xff800000, 0xffe00000, BOOT_RAM);
+    bootmem_reserve(16);
+    cr_assert_eq(bootmem_base, 0xff800000);
 }
 
 static void parse_entry(u64 base, u64 bytes, u32 type)

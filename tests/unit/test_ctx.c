@@ -201,6 +201,90 @@ Test(ctx, a_handler_that_loses_its_caller_goes_on)
     cr_assert_eq(cpu.sched, &handler_sched);
 }
 
+/* The same in the middle of a chain: what it runs on has been parked on itself, not at the chain's end. */
+Test(ctx, a_handler_in_a_call_that_loses_its_caller_goes_on)
+{
+    struct ctx *c = &callers[0].ctx, *next = &callers[1].ctx;
+
+    c->state = CTX_CALLING;
+    c->callee = &handler.ctx;
+    handler.ctx.caller = c;
+    handler.ctx.state = CTX_CALLING;
+    handler.ctx.callee = next;
+    next->caller = &handler.ctx;
+    list_append(&handler.ctx.helpers, &handler_sched.node);
+    ctx_abort(c);
+    world_exit();
+    cr_assert_eq(cpu.sched, &handler_sched);
+    cr_assert_eq(cpu.current, next);
+}
+
+static void post_to_handler(void)
+{
+    ctx_post(&handler.ctx, CTX_OP_RECALL);
+    at_interrupt = NULL;
+}
+
+/* Something is done for a context, with interrupts open in between, and more comes for it. */
+Test(ctx, what_is_posted_to_one_that_is_being_worked_for)
+{
+    world_call(0, 0);
+    world_call(1, 1);
+    handler.dead_portals = &portals[1];
+    ctx_post(&handler.ctx, CTX_OP_PORTAL_GONE);
+    at_interrupt = post_to_handler;
+    ctx_run_posts();
+    cr_assert_eq(callers[1].ctx.regs.rax, FAULT(ABORTED, 0));
+    cr_assert_eq(handler.ctx.post_ops, CTX_OP_RECALL);
+    cr_assert_eq(cpu.posts, &handler.ctx);
+    cr_assert(cpu_hazards() & HAZARD_POSTS);
+}
+
+Test(ctx, calls_come_by_priority)
+{
+    static const u8 priorities[] = { 5, 20, 10, 20 };
+    static const unsigned order[] = { 1, 3, 2, 0 };
+
+    for (unsigned i = 0; i < 4; i++) {
+        scheds[i].priority = priorities[i];
+        scheds[i].bit = 1ull << priorities[i];
+        world_call_remotely(i, 0);
+    }
+    world_exit();
+    for (unsigned i = 0; i < 4; i++) {
+        cr_assert_eq(handler.remote.serving, &callers[order[i]].ctx);
+        world_reply(i);
+        sched_dequeue(&scheds[order[i]]);
+        world_exit();
+    }
+}
+
+Test(ctx, all_of_a_message)
+{
+    struct regs *r = &callers[0].ctx.regs;
+
+    *r = (struct regs){ .rsi = 1, .rdx = 2, .r8 = 3, .r9 = 4 };
+    world_call_remotely(0, 0);
+    world_exit();
+    cr_assert(handler.ctx.regs.rsi == 1 && handler.ctx.regs.rdx == 2 && handler.ctx.regs.r8 == 3 && handler.ctx.regs.r9 == 4);
+    handler.ctx.state = CTX_IDLE;
+    cpu.current = NULL;
+    remote_reply(&handler.ctx, &(struct regs){ .rsi = 5, .rdx = 6, .r8 = 7, .r9 = 8 });
+    world_exit();
+    cr_assert(r->rsi == 5 && r->rdx == 6 && r->r8 == 7 && r->r9 == 8);
+    cr_assert_eq(r->rax, CB_OK);
+}
+
+/* Whoever destroys it has broken off what was queued, and nothing comes afterwards. */
+Test(ctx, no_call_begins_at_a_dying_portal)
+{
+    world_run(0);
+    portals[1].obj.dying = true;
+    cr_assert_eq(remote_call(&callers[0].ctx, &portals[1], false), FAULT(ABORTED, 0));
+    cr_assert(list_empty(&portals[1].callers));
+    cr_assert_eq(callers[0].ctx.state, CTX_READY);
+}
+
 /* ---- Calls that upcalls interrupt ---- */
 
 /* A vCPU whose call has been interrupted, and is being handled; its registers have had another use since. */

@@ -63,6 +63,8 @@ Test(crowd, a_list_of_helpers)
             }
             in[i] = !in[i];
             count += in[i] ? 1 : -1u;
+            for (struct list *l = head.next; l != &head && l->next != &head; l = l->next)
+                cr_assert_gt(helpers_of(l)->priority, helpers_of(l->next)->priority, "a place for each priority");
         }
         cr_assert_eq(drain(), count);
     }

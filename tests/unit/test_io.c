@@ -51,7 +51,7 @@ void cpu_set_io_bitmap(bool is_valid)
 
 void virt_ports(struct vcpu *v, bool map)
 {
-    cr_assert(map || map_user == v);
+    cr_assert(map ? !map_user || map_user == v : map_user == v, "one uses the map");
     map_user = map ? v : NULL;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "mitigations.h"
 #include "random.h"
 #include "reap.h"
 #include "reap_world.h"
@@ -205,6 +206,25 @@ Test(reap, a_destroyer_that_dies)
     cr_assert_gt(abandoned, LIVES / 4);
 }
 
+/* Whoever kills it takes over what it was in the middle of, and waits for that, too. */
+Test(reap, a_destroyer_that_is_killed)
+{
+    u64 used;
+
+    world_init();
+    used = world_account->used;
+    for (unsigned n = 0; n < LIVES; n++) {
+        make_family(60 + random_below(400));
+        cr_assert_eq(world_thread(WORLD_ACCOUNT, WORLD_END - 1, CB_SELF), CB_OK);
+        world_call_killed((unsigned)random_below(60), WORLD_END - 1, destroy, 0, WORLD_FREE);
+        cr_assert_eq(world_call(destroy, 0, WORLD_END - 1, 0, 0, 0, 0), CB_OK);
+        if (slot_used(world_slot(WORLD_FREE)))
+            cr_assert_eq(world_call(destroy, 0, WORLD_FREE, 0, 0, 0, 0), CB_OK);
+        empty_check();
+        cr_assert_eq(world_account->used, used);
+    }
+}
+
 /* A revocation that was broken off can be made again; nothing is derived from the capability in between. */
 Test(reap, a_revoker_that_dies)
 {
@@ -389,5 +409,36 @@ Test(reap, creation_is_all_or_nothing)
         cr_assert_eq(world_call(destroy, 0, WORLD_FREE, 0, 0, 0, 0), CB_OK);
     }
     cr_assert_gt(failures, 3);
+    empty_check();
+}
+
+/* A domain's second root of tables, on machines that need one. */
+Test(reap, roots_are_all_or_nothing)
+{
+    unsigned failures = 0;
+
+    world_init();
+    defences = DEFENCE(ROOTS);
+    for (u64 pages = 1; pages < 16; pages++) {
+        struct account *a;
+        struct domain *d;
+        u64 used;
+
+        cr_assert_eq(world_call(account_create, 0, WORLD_ACCOUNT, WORLD_FREE, pages, 0, 0), CB_OK);
+        a = slot_word_object(slot_word(world_slot(WORLD_FREE)));
+        if (!world_call(domain_create, 0, WORLD_FREE, WORLD_FREE + 1, 0, 0, 0)) {
+            d = slot_word_object(slot_word(world_slot(WORLD_FREE + 1)));
+            used = a->used;
+            if (domain_add_cpu(d, 0)) {
+                cr_assert_eq(a->used, used, "of %lu pages, %lu are lost", (unsigned long)pages, (unsigned long)(a->used - used));
+                failures++;
+            } else {
+                cr_assert_eq(a->used, used + 2);
+            }
+        }
+        cr_assert_eq(world_call(destroy, 0, WORLD_FREE, 0, 0, 0, 0), CB_OK);
+    }
+    defences = 0;
+    cr_assert_eq(failures, 2);
     empty_check();
 }

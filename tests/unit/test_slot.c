@@ -167,6 +167,31 @@ Test(slot, a_chain_ends_too_deep)
     }
     cr_assert_eq(CB_STATUS_CODE(status), CB_TOO_DEEP);
     cr_assert_leq(depth, SLOT_DEPTH_MAX);
+    cr_assert_eq(slot_find(domains[0], sel - 1)->depth, SLOT_DEPTH_MAX);
+}
+
+/* What goes later, and has not been mapped for long, does not make ram clean that something else has just left. */
+Test(slot, the_last_period_counts)
+{
+    struct slot *ram, *frame, *other, *mapping;
+
+    setup();
+    cr_assert_eq(slot_reserve(domains[0], 20, 0, &ram), CB_OK);
+    cr_assert_eq(slot_reserve(domains[0], 21, 0, &frame), CB_OK);
+    cr_assert_eq(slot_reserve(domains[0], 22, 0, &other), CB_OK);
+    cr_assert_eq(slot_reserve(domains[0], 23, 0, &mapping), CB_OK);
+    slot_insert(ram, NULL, slot_word_make(CB_TYPE_RAM, CB_RIGHTS_ALL, NULL));
+    slot_insert(frame, ram, slot_word_make(CB_TYPE_FRAME, CB_RIGHTS_ALL, NULL));
+    slot_insert(other, ram, slot_word_make(CB_TYPE_FRAME, CB_RIGHTS_ALL, NULL));
+    slot_insert(mapping, frame, slot_word_make(CB_TYPE_MAPPING, 0, NULL));
+    ram->ram.unmapped = frame->frame.unmapped = other->frame.unmapped = 0;
+    mapping->mapping.domain = domains[0];
+    mapping->mapping.address = mapping->mapping.pages = 0;
+    cr_assert(slot_remove(mapping));
+    cr_assert_eq(frame->frame.unmapped, grace_next());
+    cr_assert(slot_remove(frame));
+    cr_assert(slot_remove(other));
+    cr_assert_eq(ram->ram.unmapped, grace_next());
 }
 
 Test(slot, the_last_of_an_object_kills_it)

@@ -301,3 +301,70 @@ Test(space, exhausted_account)
     cr_assert_eq(CB_STATUS_CODE(space_map(&s, a, 0, PAGE_SIZE, 1, CB_MAP_READ, MEM_WB)), CB_NO_MEMORY);
     cr_assert_not(space_lookup(&s, 0, &at));
 }
+
+/* A table where a large page could stand is not taken for one when both are unmapped in one go. */
+Test(space, a_large_page_beside_a_table)
+{
+    struct account *a;
+    struct space s = { 0 };
+    u64 used;
+
+    fake_init();
+    a = fake_account(0, 64);
+    s.cpus = account_page(a);
+    used = a->used;
+    cr_assert_eq(space_init(&s, a, SPACE_NPT), CB_OK);
+    cr_assert_eq(space_map(&s, a, 5 * PAGE_2M, PAGE_SIZE, 1, CB_MAP_READ, MEM_WB), CB_OK);
+    space_unmap(&s, 5 * PAGE_2M, 1);
+    cr_assert_eq(space_map(&s, a, 4 * PAGE_2M, 4 * PAGE_2M, 1024, CB_MAP_READ, MEM_WB), CB_OK);
+    space_unmap(&s, 4 * PAGE_2M, 1024);
+    while (s.root)
+        space_free_step(&s, a);
+    cr_assert_eq(a->used, used, "a table was lost");
+}
+
+Test(space, rights)
+{
+    static const enum space_format formats[] = { SPACE_HOST, SPACE_NPT };
+
+    for (u32 i = 0; i < ARRAY_SIZE(formats); i++) {
+        for (u32 rights = 0; rights < 4; rights++) {
+            struct account *a;
+            struct space s = { 0 };
+            unsigned level;
+            u64 entry;
+
+            fake_init();
+            a = fake_account(0, 64);
+            s.cpus = account_page(a);
+            cr_assert_eq(space_init(&s, a, formats[i]), CB_OK);
+            cr_assert_eq(space_map(&s, a, 0, PAGE_SIZE, 1, CB_MAP_READ | (rights & 1 ? CB_MAP_WRITE : 0) |
+                                                               (rights & 2 ? CB_MAP_EXEC : 0), MEM_WB), CB_OK);
+            entry = space_find(&s, 0, &level);
+            cr_assert_eq(level, 1);
+            cr_assert_eq(!!(entry & PTE_W), rights & 1);
+            cr_assert_eq(!(entry & PTE_NX), !!(rights & 2));
+            cr_assert(entry & PTE_U);
+        }
+    }
+}
+
+/* Whoever enters the space next flushes: no word says that the tag may be kept. */
+Test(space, ready_made_words_are_taken_back)
+{
+    struct account *a;
+    struct space s = { 0 };
+
+    fake_init();
+    a = fake_account(0, 64);
+    s.cpus = account_page(a);
+    cr_assert_eq(space_init(&s, a, SPACE_HOST), CB_OK);
+    cr_assert_eq(space_map(&s, a, 0, PAGE_SIZE, 1, CB_MAP_READ, MEM_WB), CB_OK);
+    s.cpus[0].pml4 = 0x5000;
+    s.cpus[0].user_pml4 = 0x6000;
+    s.cpus[0].words.kernel = 0x5000 | 3 | TLB_WORD_KEEP;
+    s.cpus[0].words.user = 0x6000 | 3 | TLB_USER_TAG | TLB_WORD_KEEP;
+    space_unmap(&s, 0, 1);
+    cr_assert_eq(s.cpus[0].words.kernel, 0x5000);
+    cr_assert_eq(s.cpus[0].words.user, 0x6000);
+}
