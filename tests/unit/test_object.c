@@ -9,7 +9,7 @@
 
 enum {
     LESS = OBJECT_FREE, /* a capability with too few rights */
-    CEILING, SCHED, HANDLER, THREAD, PORTAL, GUEST, VCPU, EVENT, CHILD, CHAIN
+    CEILING, SCHED, HANDLER, THREAD, PORTAL, GUEST, VCPU, EVENT, CHILD, INTO, CHAIN
 };
 
 #define UTCB 0x400000ull
@@ -67,6 +67,8 @@ Test(object, who_pays)
 
 Test(object, where_it_goes)
 {
+    struct domain *d;
+
     cr_assert_eq(sched_under(CEILING, 1, MS, MS), CB_OK);
     cr_assert_eq(sched_under(CEILING, 1, MS, MS), FAULT(OCCUPIED, 1));
     cr_assert_eq(thread_at(CEILING, 0, UTCB, ENTRY), FAULT(OCCUPIED, 1));
@@ -75,8 +77,15 @@ Test(object, where_it_goes)
     object_give(LESS, OBJECT_SELF, CB_RIGHTS_ALL & ~CB_RIGHT_POPULATE);
     cr_assert_eq(object_call(CB_CALL_thread_create, OBJECT_ACCOUNT, CB_PAIR(THREAD, LESS), 0, UTCB, ENTRY, 0),
                  FAULT(BAD_RIGHT, 1));
+    d = fake_domain(account, GUEST);
+    cr_assert_eq(object_call(CB_CALL_thread_create, OBJECT_ACCOUNT, CB_PAIR(THREAD, INTO), 0, UTCB, ENTRY, 0), FAULT(BAD_CAP, 1));
+    slot_insert(slot_find(self, INTO), account->obj.root, slot_word_make(CB_TYPE_DOMAIN, CB_RIGHTS_ALL, d));
+    d->obj.dying = 1;
+    cr_assert_eq(object_call(CB_CALL_thread_create, OBJECT_ACCOUNT, CB_PAIR(THREAD, INTO), 0, UTCB, ENTRY, 0), FAULT(DYING, 1));
+    d->obj.dying = 0;
+    cr_assert_eq(object_call(CB_CALL_thread_create, OBJECT_ACCOUNT, CB_PAIR(THREAD, INTO), 0, UTCB, ENTRY, 0), CB_OK);
     self->obj.dying = 1;
-    cr_assert_eq(thread_at(THREAD, 0, UTCB, ENTRY), FAULT(DYING, 1));
+    cr_assert_eq(thread_at(HANDLER, 0, UTCB, ENTRY), FAULT(DYING, 1));
 }
 
 Test(object, time_comes_from_time)
