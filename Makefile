@@ -265,6 +265,7 @@ BENCH_GUEST := \
 UNIT_TESTS := \
 	account \
 	apic \
+	area \
 	blk \
 	boot \
 	bzimage \
@@ -275,6 +276,7 @@ UNIT_TESTS := \
 	console_ring \
 	cpuid \
 	ctx \
+	devices \
 	devtree \
 	elf \
 	event \
@@ -356,6 +358,8 @@ UNIT_vmx := tests/unit/test_vmx.c tests/unit/features_fake.c hypervisor/regs.c h
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
 UNIT_view := tests/unit/test_view.c hypervisor/boot_view.c
 
+UNIT_area := tests/unit/test_area.c tasks/lib/area.c tasks/lib/pages.c tasks/lib/range.c tasks/lib/sel.c
+UNIT_area_FLAGS := -Itests/unit -Itasks/lib -include tests/unit/calls_fake.h
 UNIT_clear := tests/unit/test_clear.c tasks/root/clear.c
 UNIT_clear_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h -include tests/unit/calls_fake.h
 UNIT_config := tests/unit/test_config.c tests/unit/test_config_fdt.c tests/unit/test_config_grant.c \
@@ -388,6 +392,8 @@ UNIT_bzimage := tests/unit/test_bzimage.c vmm/boot.c vmm/bzimage.c
 UNIT_bzimage_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_cpuid := tests/unit/test_cpuid.c vmm/cpuid.c
 UNIT_cpuid_FLAGS := $(UNIT_VMM_FLAGS)
+UNIT_devices := tests/unit/test_devices.c vmm/dev/power.c vmm/dev/rng.c vmm/virtqueue.c
+UNIT_devices_FLAGS := $(UNIT_VMM_FLAGS) -Itasks/lib -include tests/unit/thread_fake.h
 UNIT_devtree := tests/unit/test_devtree.c vmm/devtree.c
 UNIT_devtree_FLAGS := $(UNIT_VMM_FLAGS)
 UNIT_exit := tests/unit/test_exit.c vmm/cpuid.c vmm/exit.c vmm/msr.c
@@ -454,6 +460,7 @@ SYSTEM_SRC := \
 	tests/system/console.c \
 	tests/system/exits.c \
 	tests/system/fallback.c \
+	tests/system/hostile.c \
 	tests/system/ipcbench.c \
 	tests/system/load.c \
 	tests/system/machine.c \
@@ -811,7 +818,8 @@ test: deps ## all tests
 	$(Q)$(MAKE) --no-print-directory -j1 unit model system
 
 # What takes an hour, with new random numbers each time: tests/soak/run says what, and how to choose.
-SOAK_NEEDS := $(SYSTEM) $(CHECK_DUMP) $(patsubst %,$(B)/iso/%.iso,race race-mitigations race-plain)
+SOAK_NEEDS := $(SYSTEM) $(CHECK_DUMP) $(UNIT_TESTS:%=$(B)/unit/%/test) $(patsubst %,$(B)/iso/%.iso, \
+	flood hostile ipcbench2 keys panics race race-mitigations race-plain rant reclaim run stain steal)
 
 .PHONY: soak
 soak: deps ## loop tests for an hour (SOAK="--minutes N --only TEXT ..."); failures: build/soak/

@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <string.h>
 
 #define WELL "root: all domains have ended, switching off"
 
@@ -40,7 +41,13 @@ Test(fallback, silent)
 
 Test(fallback, panic)
 {
+    char log[4096] = "";
+    FILE *file;
+
     falls_back("panic", "hypervisor: panic: CPU 0: no luck");
+    file = fopen(BUILD "/logs/fallback-panic/out/console-kvm.log", "r");
+    cr_assert(file && fread(log, 1, sizeof(log) - 1, file) && strstr(log, "CPU 0: no luck"), "the log is there: %s", log);
+    fclose(file);
 }
 
 /* Without an exit port, a machine that has panicked stands still. */

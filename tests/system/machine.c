@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -43,6 +44,17 @@ static void __attribute__((format(printf, 2, 3), noreturn)) fail(struct machine 
     cr_assert_fail("%s: %s; the last output was:\n%s\n", m->name, reason,
                    m->text + (m->length > TAIL ? m->length - TAIL : 0));
     abort();
+}
+
+uint64_t machine_seed(const char *name)
+{
+    const char *text = getenv("SEED");
+    uint64_t seed = text ? strtoull(text, NULL, 0) : 0;
+
+    while (!seed)
+        cr_assert_eq(getrandom(&seed, sizeof(seed), 0), (ssize_t)sizeof(seed));
+    fprintf(stderr, "%s: SEED=0x%llx\n", name, (unsigned long long)seed);
+    return seed;
 }
 
 void machine_start(struct machine *m, const char *name, const char *const argv[])

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define ISO(manifest) BUILD "/iso/" manifest ".iso" /* that of boot/MANIFEST.dts */
@@ -27,6 +28,9 @@ struct machine {
     size_t seen;   /* what machine_expect has gone past */
     char name[64];
 };
+
+/* What random numbers begin with, from the environment's SEED if it is there; printed. */
+uint64_t machine_seed(const char *name);
 
 /* Starts a program; argv ends with NULL. */
 void machine_start(struct machine *m, const char *name, const char *const argv[]);

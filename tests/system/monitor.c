@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -55,10 +56,13 @@ const char *monitor_do(FILE *monitor, const char *command)
 
 void iso_copy(const char *from, const char *to, const char *old, const char *text)
 {
-    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    FILE *in, *out;
     size_t size;
     char *data, *at;
 
+    mkdir(BUILD "/logs", 0777);
+    in = fopen(from, "rb");
+    out = fopen(to, "wb");
     cr_assert(in && out && strlen(old) == strlen(text) && !fseek(in, 0, SEEK_END));
     size = (size_t)ftell(in);
     data = malloc(size);

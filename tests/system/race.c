@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,17 +20,6 @@
 #define OPTIONS "ops=200000 vcpus=1 seed=0x0000000000000000" /* in boot/race.dts; written over in a copy of the ISO */
 #define OPERATIONS 200000u
 #define OPERATIONS_BOCHS 60000u /* which takes as long */
-
-static uint64_t choose_seed(void)
-{
-    const char *text = getenv("SEED");
-    uint64_t seed = text ? strtoull(text, NULL, 0) : 0;
-
-    while (!seed)
-        cr_assert_eq(getrandom(&seed, sizeof(seed), 0), (ssize_t)sizeof(seed));
-    fprintf(stderr, "race: SEED=0x%llx\n", (unsigned long long)seed);
-    return seed;
-}
 
 /* Stops the machine at a moment when both CPUs idle. */
 static void stop_idle(FILE *monitor)
@@ -117,7 +105,7 @@ static const char *iso_choose(const char *name, const char *as, unsigned operati
     char options[sizeof(OPTIONS)], built[128];
 
     snprintf(options, sizeof(options), "ops=%6u vcpus=1 seed=0x%016llx", operations,
-             (unsigned long long)choose_seed());
+             (unsigned long long)machine_seed("race"));
     snprintf(built, sizeof(built), BUILD "/iso/%s.iso", name);
     snprintf(iso, sizeof(iso), BUILD "/logs/%s.iso", as);
     iso_copy(built, iso, OPTIONS, options);

@@ -181,6 +181,12 @@ Test(console_ring, short_lines_are_never_seen_in_pieces)
     free(page);
 }
 
+static void take_if_told(void)
+{
+    cr_assert_eq(page->out_full, 1, "the server does not know that somebody waits");
+    client_take(client, 100);
+}
+
 Test(console_ring, room_is_announced_to_who_waits_for_it)
 {
     static uint8_t data[CB_CONSOLE_OUT];
@@ -195,6 +201,9 @@ Test(console_ring, room_is_announced_to_who_waits_for_it)
     cr_assert_eq(page->out_full, 0);
     client_take(client, 10);
     cr_assert_eq(told_client, 1);
+    while_waiting = take_if_told;
+    stream_write(data, 200);
+    cr_assert_eq(told_client, 3);
     free(page);
 }
 

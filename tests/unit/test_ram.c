@@ -140,6 +140,17 @@ Test(ram, what_there_is)
     expect_all_back();
 }
 
+/* What was made from it may still be there. */
+Test(ram, what_is_not_taken_back_is_not_given_again)
+{
+    setup();
+    struct ram_chunk *chunk = ram_alloc(largest);
+
+    world_fails_in = 0;
+    ram_free(chunk);
+    cr_assert(world_failed_to_revoke && ram_alloc(largest) == NULL && ram_largest() < largest);
+}
+
 Test(ram, chunks_and_accounts)
 {
     setup();

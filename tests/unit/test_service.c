@@ -181,6 +181,17 @@ Test(service, the_first_report_counts)
     expect_end(two, CB_EXIT_REASON_FAILED, "no such reason");
 }
 
+/* Behind what a call brings is what the one before has left. */
+Test(service, a_report_has_no_words_of_others)
+{
+    setup();
+    leave(0, domain_badge(one), CB_EXIT_REASON_DONE, "eight by and a secret");
+    call(0, domain_badge(two), CB_ROOT_EXIT, CB_EXIT_REASON_DONE, 100, CB_INFO(1, 0, 0));
+    expect_end(one, CB_EXIT_REASON_DONE, "eight by and a secret");
+    call(0, domain_badge(two), CB_ROOT_EXIT, CB_EXIT_REASON_DONE, 100, CB_INFO(1, 0, 0));
+    expect_end(two, CB_EXIT_REASON_DONE, "eight by");
+}
+
 /* Called by an earlier life of the domain, and come late. */
 Test(service, an_earlier_life_does_not_end_this_one)
 {

@@ -162,6 +162,12 @@ Test(virtqueue, chains_that_loop)
     cr_assert_eq(chain.count, SIZE);
     cr_assert_eq(chain.read_size, SIZE * 16);
     ring_free(&ring);
+    setup(VIRTQUEUE_SIZE_MAX, false);
+    for (uint16_t i = 0; i < VIRTQUEUE_SIZE_MAX; i++)
+        ring_set(&ring, i, RING_DATA, 1, RING_NEXT, (uint16_t)(i + 1) % VIRTQUEUE_SIZE_MAX);
+    ring_offer(&ring, 0);
+    expect_broken("a ring of as many as there is room for");
+    ring_free(&ring);
 }
 
 Test(virtqueue, indices_out_of_range)
