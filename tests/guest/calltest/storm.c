@@ -3,6 +3,7 @@
 #include "calltest.h"
 
 #include "clock.h"
+#include "lock.h"
 
 #define TARGETS 48u
 #define ROUND clock_ticks(100 * MS)
@@ -11,11 +12,18 @@ static uint32_t targets[TARGETS];
 static volatile uint64_t progress;
 static volatile uint32_t over, recalls;
 
+/* From time to time: under QEMU's instruction counting, only this lets the other CPUs run. */
+static void pause_each(uint64_t n)
+{
+    if (n % 16 == 0)
+        lock_pause();
+}
+
 static void count(void *argument)
 {
     (void)argument;
     while (!over)
-        progress++;
+        pause_each(++progress);
 }
 
 static void idle(uint64_t badge, struct cb_args *message)
@@ -28,8 +36,10 @@ static void idle(uint64_t badge, struct cb_args *message)
 static void attack(void *argument)
 {
     (void)argument;
-    for (uint32_t n = 0; !over; n++)
+    for (uint32_t n = 0; !over; n++) {
         (void)!(recalls ? cb_recall(targets[n % TARGETS]) : cb_null());
+        pause_each(n);
+    }
 }
 
 static uint64_t counted(bool recall)
@@ -37,8 +47,10 @@ static uint64_t counted(bool recall)
     recalls = recall;
     uint64_t before = progress, end = clock_tsc() + ROUND;
 
-    while (clock_tsc() < end)
+    for (uint32_t n = 0; clock_tsc() < end; n++) {
         (void)!(recall ? cb_recall(targets[0]) : cb_null());
+        pause_each(n);
+    }
     return progress - before;
 }
 
@@ -56,8 +68,10 @@ void test_storm_recall(void)
         targets[i] = t->sel;
     }
     CHECK(test_thread(victim, PRIORITY_LOW, count, NULL));
-    while (progress < 1000)
+    for (uint32_t n = 0; progress < 1000; n++) {
         (void)!cb_yield();
+        pause_each(n);
+    }
     for (uint32_t cpu = 0; cpu < task_info()->cpu_count; cpu++)
         CHECK(cpu == victim || cpu == CPU_MAIN || test_thread(cpu, PRIORITY_LOW, attack, NULL));
     for (uint32_t i = 0; i < 3; i++) { /* in turns: an emulator's host has other things to do, too */
