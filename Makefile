@@ -489,7 +489,9 @@ FREE := $(COMMON) -O2 -m64 -ffreestanding -fno-pic -fno-stack-protector -fno-asy
 	-fcf-protection=none -mno-red-zone -mgeneral-regs-only -ffunction-sections -fdata-sections \
 	-fno-strict-aliasing
 # No tables of jumps: the kernel has no indirect branches (docs/security.md).
-HYPERVISOR_FLAGS := $(FREE) -mcmodel=kernel -fno-jump-tables -Ihypervisor
+# Without vector registers, nothing there needs a stack that is aligned to 16 bytes.
+STACK_8 := $(if $(findstring clang,$(CC)),-mstack-alignment=8,-mpreferred-stack-boundary=3)
+HYPERVISOR_FLAGS := $(FREE) -mcmodel=kernel -fno-jump-tables $(STACK_8) -Ihypervisor
 TASK_FLAGS := $(FREE) -Itasks/lib -isystem tasks/lib/libc
 LIB_FLAGS := $(TASK_FLAGS)
 ROOT_FLAGS := $(TASK_FLAGS) -Itasks/root

@@ -40,15 +40,28 @@ void event_signal(struct event *e, u64 badge)
 }
 
 /* The thread that waits for the event, on this CPU, gets these bits of it. */
-static inline void event_give(struct event *e, u64 bits)
+static inline void event_give_now(struct event *e, struct ctx *waiter, u64 bits)
 {
-    struct ctx *waiter = atomic_load(&e->receiver);
-
-    event_leave(waiter);
+    atomic_store_explicit(&e->receiver, NULL, memory_order_release);
+    waiter->event = NULL;
     waiter->regs.rsi = bits;
     waiter->regs.rax = CB_OK;
     waiter->state = CTX_READY;
     ctx_unblock(waiter);
+}
+
+static NOINLINE void event_give_in_time(struct event *e, struct ctx *waiter, u64 bits)
+{
+    timerq_remove(&cpu.timers, &waiter->timer);
+    event_give_now(e, waiter, bits);
+}
+
+static inline void event_give(struct event *e, struct ctx *waiter, u64 bits)
+{
+    if (waiter->timer.queued)
+        event_give_in_time(e, waiter, bits);
+    else
+        event_give_now(e, waiter, bits);
 }
 
 void event_signal_here(struct event *e, u64 badge)
@@ -63,7 +76,7 @@ void event_signal_here(struct event *e, u64 badge)
     if (ctx_is_vcpu(receiver))
         vcpu_signal_here(vcpu_of(receiver), e->port);
     else
-        event_give(e, atomic_exchange(&e->pending, 0) | badge);
+        event_give(e, receiver, atomic_exchange(&e->pending, 0) | badge);
 }
 
 /*
@@ -126,7 +139,7 @@ void event_wake(struct ctx *waiter)
         return;
     bits = atomic_exchange(&waiter->event->pending, 0);
     if (bits)
-        event_give(waiter->event, bits);
+        event_give(waiter->event, waiter, bits);
 }
 
 void event_timeout(struct ctx *waiter)

@@ -67,21 +67,30 @@ static void fpu_lose_pointers(void)
     __asm__ volatile("fnclex\n\temms\n\tfildl %0" : : "m"(zero));
 }
 
-/* What is in the registers is kept in `old`, unless that is NULL; they get what is in `new`. */
-static void fpu_exchange(u8 *old, const u8 *new)
+/* On CPUs without XSAVE. */
+static NOINLINE void fpu_exchange_old(struct ctx *owner, const u8 *new)
+{
+    if (owner)
+        __asm__ volatile("fxsave64 (%0)" : : "r"(owner->fpu) : "memory");
+    if (!features.x87_pointers)
+        fpu_lose_pointers();
+    __asm__ volatile("fxrstor64 (%0)" : : "r"(new) : "memory");
+}
+
+/* What is in the registers is kept for `owner`, unless that is NULL; they get what is in `new`. */
+static ALWAYS_INLINE void fpu_exchange(struct ctx *owner, const u8 *new)
 {
     u32 all = (u32)fpu_features;
 
-    if (old && features.xsave)
-        __asm__ volatile("xsave64 (%0)" : : "r"(old), "a"(all), "d"(0) : "memory");
-    else if (old)
-        __asm__ volatile("fxsave64 (%0)" : : "r"(old) : "memory");
+    if (!features.xsave) {
+        fpu_exchange_old(owner, new);
+        return;
+    }
+    if (owner)
+        __asm__ volatile("xsave64 (%0)" : : "r"(owner->fpu), "a"(all), "d"(0) : "memory");
     if (!features.x87_pointers)
         fpu_lose_pointers();
-    if (features.xsave)
-        __asm__ volatile("xrstor64 (%0)" : : "r"(new), "a"(all), "d"(0) : "memory");
-    else
-        __asm__ volatile("fxrstor64 (%0)" : : "r"(new) : "memory");
+    __asm__ volatile("xrstor64 (%0)" : : "r"(new), "a"(all), "d"(0) : "memory");
 }
 _Static_assert(XCR0_KNOWN <= UINT32_MAX, "in one half");
 
@@ -98,9 +107,7 @@ void fpu_take(struct ctx *c)
     struct ctx *owner = cpu.fpu_owner;
 
     fpu_open();
-    if (owner == c)
-        return;
-    fpu_exchange(owner ? owner->fpu : NULL, c->fpu);
+    fpu_exchange(owner, c->fpu);
     cpu.fpu_owner = c;
 }
 
@@ -120,7 +127,7 @@ void fpu_leave(struct ctx *c)
     }
     if (owner && fpu_shows(owner, c)) {
         fpu_open();
-        fpu_exchange(owner->fpu, fpu_fresh);
+        fpu_exchange(owner, fpu_fresh);
         cpu.fpu_owner = NULL;
     }
     if (cpu_hazards() & HAZARD_FPU) {

@@ -25,7 +25,7 @@ struct ctx;
 void fpu_cpu_init(void);          /* CR0, CR4.OSXSAVE, XCR0 */
 extern u64 fpu_features;          /* XCR0: of those above, all that there are */
 void fpu_init_state(u8 *area);    /* a fresh state */
-void fpu_take(struct ctx *c);     /* c's state into the registers; clears CR0.TS */
+void fpu_take(struct ctx *c);     /* c's state, which is not there, into the registers; clears CR0.TS */
 void fpu_leave(struct ctx *c);    /* before user mode: sets CR0.TS unless c owns the registers, which are emptied if they show */
 void fpu_forget(struct ctx *c);   /* home CPU: c dies */
 

@@ -24,10 +24,7 @@ static inline void runqueue_insert(struct runqueue *rq, struct sched *s, bool fr
     struct list *queue = &rq->queue[priority];
 
     *runqueue_word(rq, priority) |= s->bit;
-    if (front)
-        list_prepend(queue, &s->node);
-    else
-        list_append(queue, &s->node);
+    list_append(front ? queue->next : queue, &s->node); /* before the first, or the head */
 }
 
 static inline void runqueue_remove(struct runqueue *rq, struct sched *s)
@@ -63,7 +60,7 @@ static inline struct sched *runqueue_first(const struct runqueue *rq)
 {
     for (u32 i = ARRAY_SIZE(rq->bitmap); i-- > 0;) {
         if (rq->bitmap[i]) {
-            u32 priority = i * 64 + 63 - (u32)__builtin_clzll(rq->bitmap[i]);
+            u32 priority = i * 64 + (63 ^ (u32)__builtin_clzll(rq->bitmap[i]));
 
             return CONTAINER_OF(rq->queue[priority].next, struct sched, node);
         }

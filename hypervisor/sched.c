@@ -36,7 +36,7 @@ static inline void sched_use(struct sched *s, u64 since, u64 now)
 }
 
 /* Accounts the time since the last call to cpu->sched. */
-static void sched_charge(u64 now)
+static inline void sched_charge(u64 now)
 {
     sched_use(cpu.sched, cpu.sched_since, now);
     cpu.sched_since = now;
@@ -307,14 +307,12 @@ static ALWAYS_INLINE void sched_start(struct sched *s, struct ctx *c, u64 now)
 
 static inline void sched_run(struct sched *s, struct ctx *c, bool helping, u64 now)
 {
-    bool rival = runqueue_pop(&cpu.runqueue, s);
-
     sched_start(s, c, now);
     if (helping)
         cpu_hazard(HAZARD_HELPING);
     else if (cpu_hazards() & HAZARD_HELPING)
         cpu_hazard_over(HAZARD_HELPING);
-    if (rival || s->budget)
+    if (runqueue_pop(&cpu.runqueue, s) || s->budget) /* it has a rival, or a limit */
         timer_need(now + sched_left(s));
 }
 
@@ -414,39 +412,48 @@ status_t sched_block(struct list *helpers)
 }
 
 /* Is nothing to be considered before `s` runs? No hazard says that what is queued should run instead of what runs. */
-static inline bool sched_is_next(const struct sched *s)
+static inline bool sched_is_next(const struct sched *s, u64 now)
 {
     const struct sched *running = cpu.sched;
 
     if (cpu_hazards() & (HAZARD_RESCHED | HAZARD_HELPING))
         return false;
     if (running)
-        return s->priority > running->priority && !running->budget;
+        return s->priority > running->priority && !running->budget && now - cpu.sched_since < running->left;
     return runqueue_is_empty(&cpu.runqueue);
 }
 
-bool sched_hand_over(struct ctx *c)
+/* `s`, which runs without a limit, in the middle of its slice, makes way for what is of a higher priority. */
+static inline void sched_preempt(struct sched *s, u64 now)
 {
-    struct sched *s = c->sched, *running = cpu.sched;
-    u64 now;
+    s->consumed += now - cpu.sched_since;
+    s->left -= now - cpu.sched_since;
+    s->state = SCHED_QUEUED;
+    runqueue_insert(&cpu.runqueue, s, true);
+    if (s->vcpu)
+        sched_out(s, now);
+}
 
-    if (!s || s->budget || c->helpers.next != &s->node || c->helpers.prev != &s->node || !list_empty(&s->equals) ||
-        !sched_is_next(s))
-        return false;
-    now = rdtsc();
-    if (running) {
-        sched_use(running, cpu.sched_since, now);
-        running->state = SCHED_QUEUED;
-        if (running->vcpu)
-            sched_out(running, now);
-        runqueue_insert(&cpu.runqueue, running, running->left != 0);
-        if (running->left == 0)
-            running->left = running->slice;
+static NOINLINE void sched_unblock(struct ctx *c)
+{
+    ctx_unblock(c);
+}
+
+void sched_hand_over(struct ctx *c)
+{
+    struct list *first = c->helpers.next;
+    struct sched *s = CONTAINER_OF(first, struct sched, node), *running = cpu.sched;
+    u64 now = rdtsc();
+
+    if (s != c->sched || first->next != &c->helpers || !list_empty(&s->equals) || s->budget || !sched_is_next(s, now)) {
+        sched_unblock(c);
+        return;
     }
+    if (running)
+        sched_preempt(running, now);
     list_init(&c->helpers);
     sched_start(s, c, now);
     s->left = s->slice;
-    return true;
 }
 
 /* `s`, the first in the run queue, runs the end of its chain. False: it does not, and something else may be the first. */

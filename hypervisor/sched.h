@@ -94,9 +94,9 @@ status_t sched_block(struct list *helpers);
 
 /*
  * `c`, ready again, on which scheduling contexts are parked: runs at once if that is its own alone, and of a higher
- * priority than what runs, or if nothing runs. False: nothing has been done.
+ * priority than what runs, or if nothing runs. Else they are queued.
  */
-bool sched_hand_over(struct ctx *c) MUST_CHECK;
+void sched_hand_over(struct ctx *c);
 
 /* cpu->sched goes behind all others of its priority. */
 void sched_yield(void);

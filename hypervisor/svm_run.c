@@ -37,14 +37,17 @@ static NOINLINE void svm_skip_flags(struct vcpu *v, struct vmcb *vmcb)
     }
 }
 
-void svm_skip(struct vcpu *v, u32 bytes)
+static ALWAYS_INLINE void svm_step(struct vcpu *v, struct vmcb *vmcb, u32 bytes)
 {
-    struct vmcb *vmcb = svm_vmcb(v);
-
     vmcb->rip += bytes;
     vmcb->interrupt_shadow &= ~SVM_SHADOW;
     if (vmcb->rflags & (RFLAGS_TF | RFLAGS_RF))
         svm_skip_flags(v, vmcb);
+}
+
+void svm_skip(struct vcpu *v, u32 bytes)
+{
+    svm_step(v, svm_vmcb(v), bytes);
 }
 
 /*
@@ -106,7 +109,7 @@ static NOINLINE void svm_switch_back_what(struct vcpu *v)
 }
 
 /* XSETBV leaves the guest on hardware, but not on QEMU: what the guest has set is found out afterwards. */
-static void svm_switch_back(struct vcpu *v)
+static ALWAYS_INLINE void svm_switch_back(struct vcpu *v)
 {
     if (v->switches || (svm_hides_xcr0 && xgetbv() != fpu_features))
         svm_switch_back_what(v);
@@ -146,12 +149,12 @@ static void svm_window(struct vmcb *vmcb, bool wanted)
  * window behind it: in these cases EVENTINJ is harmless if guest mode ends before anything else, as by an interrupt to
  * ourselves.
  */
-static void svm_inject_emulated(const struct vcpu *v, struct vmcb *vmcb)
+static ALWAYS_INLINE void svm_inject_emulated(const struct vcpu *v, struct vmcb *vmcb)
 {
     if ((vmcb->rflags & RFLAGS_IF) && !v->want_window) {
-        vmcb->event_inj = 0;
         svm_virq(vmcb, VMCB_VINTR_NOW | VMCB_VINTR_VECTOR((u64)CB_INJECT_VECTOR(v->inject)));
     } else {
+        vmcb->event_inj = v->inject;
         cpu_kick(cpu.id);
     }
 }
@@ -202,11 +205,12 @@ static void svm_inject(struct vcpu *v, struct vmcb *vmcb)
 {
     v->injected = v->inject;
     if (v->inject & CB_INJECT_VALID) {
-        vmcb->event_inj = (v->inject & INJECT_MASK) | (u64)v->inject_error << 32;
-        if (svm_saves_next_rip)
-            vmcb->next_rip = vmcb->rip;
         if (svm_emulated && (v->inject & INJECT_TYPE) == CB_INJECT_TYPE_INTR)
             svm_inject_emulated(v, vmcb);
+        else
+            vmcb->event_inj = (v->inject & INJECT_MASK) | (u64)v->inject_error << 32;
+        if (svm_saves_next_rip)
+            vmcb->next_rip = vmcb->rip;
         if (!(vmcb->cr0 & CR0_PE)) /* real mode has no error codes */
             vmcb->event_inj &= ~(u64)CB_INJECT_ERROR;
         if ((v->inject & INJECT_TYPE) == CB_INJECT_TYPE_NMI)
@@ -221,9 +225,10 @@ static void svm_inject_upcall(struct vcpu *v, struct vmcb *vmcb)
     v->injected = v->inject;
     if (!v->inject)
         return;
-    vmcb->event_inj = v->inject;
     if (svm_emulated)
         svm_inject_emulated(v, vmcb);
+    else
+        vmcb->event_inj = v->inject;
     v->inject = 0;
 }
 
@@ -555,7 +560,7 @@ NORETURN void svm_exited(struct vcpu *v)
             vcpu_left_to_call(v);
         }
         if (vcpu_hypercall(v)) {
-            svm_skip(v, v->insn_len);
+            svm_step(v, vmcb, v->insn_len);
             if (vcpu_ready(v))
                 svm_go_on(v, vmcb);
         }

@@ -98,18 +98,15 @@ bool vcpu_halt(struct vcpu *v, bool deaf)
     return true;
 }
 
-static NOINLINE void vcpu_unblock(struct vcpu *v)
-{
-    ctx_unblock(&v->ctx);
-}
-
 /* It waited. `at_once`: what runs may have to make way now. */
 static inline void vcpu_resume(struct vcpu *v, bool at_once)
 {
     vcpu_out(v);
     v->ctx.state = CTX_READY;
-    if (!at_once || !sched_hand_over(&v->ctx))
-        vcpu_unblock(v);
+    if (!at_once)
+        ctx_unblock(&v->ctx);
+    else
+        sched_hand_over(&v->ctx);
 }
 
 void vcpu_signal_here(struct vcpu *v, u32 port)

@@ -323,6 +323,12 @@ static NOINLINE NORETURN void vmx_plain_call(struct vcpu *v)
     vcpu_left_after_call();
 }
 
+static NOINLINE NORETURN void vmx_left_by_port(struct vcpu *v)
+{
+    v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
+    vcpu_left_to_vmm(v, vmx_io(v));
+}
+
 /* What is frequent is dealt with here, if the vCPU needs no more than it needed when it was entered. */
 NORETURN void vmx_exited(struct vcpu *v)
 {
@@ -333,9 +339,11 @@ NORETURN void vmx_exited(struct vcpu *v)
     if (reason == VMCS_REASON_VMCALL && !vcpu_is_special(v) && VMX_RIGHTS_DPL(vmcs_read(VMCS_GUEST_SS_RIGHTS)) == 0)
         vmx_plain_call(v);
     vmx_registers_leave(x);
-    if ((reason == VMCS_REASON_CPUID || (reason == VMCS_REASON_IO && !v->ctx.domain->io_bitmap)) && !vcpu_is_special(v)) {
+    if (reason == VMCS_REASON_CPUID && !vcpu_is_special(v)) {
         v->insn_len = (u32)vmcs_read(VMCS_EXIT_INSN_LEN);
-        vcpu_left_to_vmm(v, reason == VMCS_REASON_IO ? vmx_io(v) : vmx_cpuid(v, x));
+        vcpu_left_to_vmm(v, vmx_cpuid(v, x));
     }
+    if (reason == VMCS_REASON_IO && !vcpu_is_special(v) && !v->ctx.domain->io_bitmap)
+        vmx_left_by_port(v);
     vmx_left(v, reason);
 }

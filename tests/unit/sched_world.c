@@ -263,8 +263,10 @@ static void wake_due(void)
             continue;
         c->state = CTX_READY;
         memset(actors[i].waited, 0, sizeof(actors[i].waited));
-        if (random_below(2) || !sched_hand_over(c))
+        if (random_below(2))
             ctx_unblock(c);
+        else
+            sched_hand_over(c);
     }
 }
 

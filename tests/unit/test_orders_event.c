@@ -60,10 +60,9 @@ u64 grace_wanted_now(void)
     return 0;
 }
 
-bool sched_hand_over(struct ctx *c)
+void sched_hand_over(struct ctx *c)
 {
     cpu.current = c;
-    return true;
 }
 
 void timerq_remove(struct timerq *q, struct timer *t)

@@ -65,6 +65,27 @@ Test(sched_run, a_limited_one_gets_its_budget)
     cr_assert_geq(other->ran, 790 * MS);
 }
 
+/* A handler with time of its own blocks while a caller's time runs it: when it goes on, that of the higher priority leads. */
+Test(sched_run, who_blocks_is_parked_by_priority)
+{
+    struct actor *handler, *caller;
+    struct list *helpers;
+
+    world_init();
+    handler = world_add(10, 10 * MS, 10 * MS);
+    caller = world_add(11, 10 * MS, 10 * MS);
+    helpers = &handler->thread.ctx.helpers;
+    sched_pick();
+    cr_assert_eq(cpu.sched, &caller->sched);
+    sched_dequeue(&handler->sched);
+    handler->sched.state = SCHED_PARKED;
+    list_append(helpers, &handler->sched.node);
+    cpu.current = NULL;
+    (void)!sched_block(helpers);
+    cr_assert_eq(helpers->next, &caller->sched.node);
+    cr_assert_eq(helpers->prev, &handler->sched.node);
+}
+
 /* Those that share a budget get no more than one of them; and each of an equal priority gets some of it. */
 Test(sched_run, many_share_a_budget)
 {
