@@ -294,6 +294,7 @@ UNIT_TESTS := \
 	orders_event \
 	orders_grace \
 	orders_space \
+	orders_stream \
 	orders_virtqueue \
 	print \
 	ram \
@@ -423,6 +424,9 @@ UNIT_orders_grace := tests/unit/test_orders_grace.c $(ORDERS) tests/unit/orders_
 UNIT_orders_space := tests/unit/test_orders_space.c $(ORDERS) tests/unit/orders_cpus.c \
 	hypervisor/domain.c hypervisor/space.c hypervisor/tlb.c
 UNIT_orders_space_FLAGS := -Itests/unit -Ihypervisor -DUNIT_TEST -include tests/unit/orders_tables.h
+UNIT_orders_stream := tests/unit/test_orders_stream.c $(ORDERS) tasks/console/client.c tasks/lib/stream.c
+UNIT_orders_stream_FLAGS := -Itests/unit -Itasks/console -Itasks/lib -include tests/unit/clock_fake.h \
+	-include tests/unit/calls_fake.h -include tests/unit/orders_copy.h
 UNIT_orders_virtqueue := tests/unit/test_orders_virtqueue.c $(ORDERS) tests/unit/ring.c vmm/virtqueue.c
 UNIT_orders_virtqueue_FLAGS := $(UNIT_VMM_FLAGS)
 

@@ -50,7 +50,7 @@ static jmp_buf scheduler;
 static bool running; /* a run is in progress: writes are noted, to be undone */
 static char *main_stack; /* where its frames begin, downwards: not noted */
 static const char *failure;
-static uint64_t written[ORDERS_SIDES]; /* stores of a side that have got out */
+static uint64_t written[ORDERS_SIDES]; /* stores of a side that have got out and changed something */
 
 static struct {
     uint16_t choice, count;
@@ -159,6 +159,7 @@ static void buffer_flush(struct side *s)
 {
     struct store b = s->buffer[0];
 
+    written[s - sides] += memcmp(b.at, b.new, b.size) != 0;
     memcpy(b.at, b.new, b.size);
     s->count--;
     memmove(s->buffer, s->buffer + 1, s->count * sizeof(b));
@@ -497,11 +498,16 @@ void access_exchange(void *at, size_t size, const void *pc)
         if (contended(at, size, true) || me->count)
             yield(true);
         me->load_pc = NULL;
-        written[me - sides]++;
         trace_add(orders_side(), "changes", pc, at, value_at(at, size));
     }
     if (running)
         note(at, size);
+}
+
+void access_changes(void)
+{
+    if (me)
+        written[me - sides]++;
 }
 
 void access_store(void *at, size_t size, const void *value, int order, const void *pc)
@@ -510,6 +516,8 @@ void access_store(void *at, size_t size, const void *value, int order, const voi
 
     if (!me || order == __ATOMIC_SEQ_CST) {
         access_exchange(at, size, pc);
+        if (memcmp(at, value, size) != 0)
+            access_changes();
         memcpy(at, value, size);
         return;
     }

@@ -54,6 +54,8 @@ void __tsan_write_range(void *at, size_t size) { access_plain_write(at, size, PC
         access_exchange((void *)(uintptr_t)at, sizeof(*at), PC);                                                     \
         old = *at;                                                                                            \
         *at = (uint##bits##_t)(op);                                                                           \
+        if (*at != old)                                                                                       \
+            access_changes();                                                                                 \
         return old;                                                                                           \
     }
 
@@ -76,22 +78,32 @@ void __tsan_write_range(void *at, size_t size) { access_plain_write(at, size, PC
     FETCH(bits, fetch_and, old & v)                                                                           \
     FETCH(bits, fetch_or, old | v)                                                                            \
     FETCH(bits, fetch_xor, old ^ v)                                                                           \
+    /* GCC calls the first one, clang the second. */                                                          \
     int __tsan_atomic##bits##_compare_exchange_strong(volatile uint##bits##_t *at, uint##bits##_t *expected,  \
                                                       uint##bits##_t v, int order, int otherwise);            \
     int __tsan_atomic##bits##_compare_exchange_strong(volatile uint##bits##_t *at, uint##bits##_t *expected,  \
                                                       uint##bits##_t v, int order, int otherwise)             \
     {                                                                                                         \
-        uint##bits##_t old;                                                                                   \
+        uint##bits##_t wanted = *expected;                                                                    \
                                                                                                               \
         (void)order, (void)otherwise;                                                                         \
-        access_exchange((void *)(uintptr_t)at, sizeof(*at), PC);                                                     \
-        old = *at;                                                                                            \
-        if (old == *expected) {                                                                               \
+        access_exchange((void *)(uintptr_t)at, sizeof(*at), PC);                                              \
+        *expected = *at;                                                                                      \
+        if (*at == wanted) {                                                                                  \
+            access_changes();                                                                                 \
             *at = v;                                                                                          \
-            return 1;                                                                                         \
         }                                                                                                     \
-        *expected = old;                                                                                      \
-        return 0;                                                                                             \
+        return *expected == wanted;                                                                           \
+    }                                                                                                         \
+    uint##bits##_t __tsan_atomic##bits##_compare_exchange_val(volatile uint##bits##_t *at,                    \
+                                                              uint##bits##_t wanted, uint##bits##_t v,        \
+                                                              int order, int otherwise);                      \
+    uint##bits##_t __tsan_atomic##bits##_compare_exchange_val(volatile uint##bits##_t *at,                    \
+                                                              uint##bits##_t wanted, uint##bits##_t v,        \
+                                                              int order, int otherwise)                       \
+    {                                                                                                         \
+        (void)__tsan_atomic##bits##_compare_exchange_strong(at, &wanted, v, order, otherwise);                \
+        return wanted;                                                                                        \
     }
 ATOMIC(8)
 ATOMIC(16)

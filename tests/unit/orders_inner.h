@@ -18,6 +18,7 @@ void access_plain_read(const void *at, size_t size, const void *pc);
 void access_plain_write(void *at, size_t size, const void *pc); /* just before it does */
 void access_load(const void *at, size_t size, const void *pc);
 void access_exchange(void *at, size_t size, const void *pc);
+void access_changes(void); /* what it exchanges, has another value then */
 void access_store(void *at, size_t size, const void *value, int order, const void *pc);
 void access_fence(void);
 void access_none(void); /* but it does something */
