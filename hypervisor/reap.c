@@ -204,6 +204,8 @@ static enum slot_prune uproot(struct slot *s)
 {
     enum slot_prune result = slot_prune(s);
 
+    if (result == SLOT_DONE && slot_shrink(s))
+        return SLOT_MORE;
     return result == SLOT_DONE && !slot_remove(s) ? SLOT_BLOCKED : result;
 }
 
@@ -391,6 +393,8 @@ static enum slot_prune revoke_batch(struct ctx *c, struct slot *s, bool self)
 
     job = job_of(c);
     result = slot_prune(s);
+    if (result == SLOT_DONE && self && slot_shrink(s))
+        result = SLOT_MORE;
     if (result == SLOT_DONE) {
         c->grace_epoch = slot_unmapped(s);
         if (self)

@@ -154,6 +154,23 @@ void slot_exhume(struct slot *tombstone)
     slot_unlink(tombstone);
 }
 
+bool slot_shrink(struct slot *s)
+{
+    struct space *space;
+    u64 pages;
+
+    if (slot_word_type(slot_word(s)) != CB_TYPE_MAPPING)
+        return false;
+    space = &s->mapping.domain->space;
+    pages = space_unmap_part(space, s->mapping.address, s->mapping.pages);
+    if (pages == s->mapping.pages)
+        return false;
+    space_unmap(space, s->mapping.address, pages);
+    s->mapping.address += pages << PAGE_SHIFT;
+    s->mapping.pages -= pages;
+    return true;
+}
+
 /* How many steps it takes to remove `s`. */
 static u32 prune_steps(const struct slot *s)
 {
@@ -176,6 +193,8 @@ enum slot_prune slot_prune(struct slot *s)
         }
         parent = leaf->parent;
         steps += prune_steps(leaf);
+        if (slot_shrink(leaf))
+            return SLOT_MORE;
         if (!slot_remove(leaf))
             return SLOT_BLOCKED;
     }

@@ -132,6 +132,12 @@ u64 slot_ram_used(const struct slot *ram);
 u64 slot_unmapped(const struct slot *s);
 
 /*
+ * A mapping whose large pages have been split may be too much to unmap for one hold of the lock: unmaps a part of it then.
+ * True: it has, and slot_remove() is not due yet. tree_lock held.
+ */
+bool slot_shrink(struct slot *s) MUST_CHECK;
+
+/*
  * Removes what is below `s`, leaf by leaf, as much of it as one hold of tree_lock should take. Until all of it is done
  * nothing can be derived below `s`. BLOCKED: a tombstone is in the way.
  */

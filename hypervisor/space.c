@@ -228,6 +228,24 @@ bool space_split(struct space *s, struct account *a, u64 address)
     return true;
 }
 
+u64 space_unmap_part(const struct space *s, u64 address, u64 pages)
+{
+    u64 bytes = pages << PAGE_SHIFT, done = 0;
+
+    if (!space_splits_exec || pages <= SPACE_MAP_MAX)
+        return pages;
+    for (unsigned entries = 0, i; done < bytes && entries < SPACE_MAP_MAX; entries += i) {
+        unsigned level = 1, n;
+        u64 entry, *place = space_walk(s, address + done, &level, &entry);
+
+        n = space_run(address + done, level, bytes - done);
+        for (i = 1; i < n && (level == 1 || (place[i] & PTE_LARGE)); i++)
+            continue;
+        done += i * pte_span(level);
+    }
+    return done >> PAGE_SHIFT;
+}
+
 void space_unmap(struct space *s, u64 address, u64 pages)
 {
     u64 bytes = pages << PAGE_SHIFT;

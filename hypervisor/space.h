@@ -61,8 +61,11 @@ status_t space_map(struct space *s, struct account *a, u64 address, u64 base, u6
  */
 bool space_split(struct space *s, struct account *a, u64 address) MUST_CHECK;
 
-/* Unmaps exactly what one space_map() mapped; bumps the generation. */
+/* Unmaps what one space_map() mapped, or a part of it that space_unmap_part() has found; bumps the generation. */
 void space_unmap(struct space *s, u64 address, u64 pages);
+
+/* How many of these pages, from the first on, can be unmapped in one hold of the lock: all, if nothing has been split. */
+u64 space_unmap_part(const struct space *s, u64 address, u64 pages);
 
 /*
  * What maps `address` (the entry, and its level), read as hardware reads it: without a lock, while others change the

@@ -255,6 +255,70 @@ Test(space, large_pages_are_executed_in_pieces)
     expect_leaf(&s, 2 * PAGE_1G, 3, base | EPT_SPLIT | 0x3b3);
 }
 
+/* However many pieces a mapping has by now, each part of it that is unmapped at once has no more than a mapping may have. */
+Test(space, what_has_been_split_is_unmapped_in_parts)
+{
+    const u32 rights = CB_MAP_READ | CB_MAP_WRITE | CB_MAP_EXEC;
+    u64 pages = 20 * 512, address = PAGE_1G;
+    struct account *a;
+    struct space s = { 0 };
+    unsigned parts = 0;
+
+    fake_init();
+    space_ept_level = 2;
+    space_splits_exec = true;
+    a = fake_account(0, 64);
+    s.cpus = account_page(a);
+    cr_assert_eq(space_init(&s, a, SPACE_EPT), CB_OK);
+    cr_assert_eq(space_map(&s, a, address, 7 * PAGE_1G, pages, rights, MEM_WB), CB_OK);
+    cr_expect_eq(space_unmap_part(&s, address, pages), pages, "twenty entries");
+    for (u64 at = 0; at < pages; at += 512)
+        cr_assert(at == 512 || space_split(&s, a, address + at * PAGE_SIZE));
+    for (u64 part; pages; pages -= part, address += part * PAGE_SIZE, parts++) {
+        u64 entry;
+
+        part = space_unmap_part(&s, address, pages);
+        cr_assert(part && part <= MIN(pages, SPACE_MAP_MAX + 1024));
+        space_unmap(&s, address, part);
+        cr_expect(!space_lookup(&s, address + (part - 1) * PAGE_SIZE, &entry));
+        cr_expect(part == pages || space_lookup(&s, address + part * PAGE_SIZE, &entry), "the next part is still there");
+    }
+    cr_expect_gt(parts, 5);
+}
+
+/* So it takes several holds of the lock to revoke the frame. */
+Test(space, what_has_been_split_is_revoked_in_parts)
+{
+    const u64 pages = 20 * 512;
+    struct account *a;
+    struct domain *d;
+    struct slot *frame, *mapping;
+    unsigned parts = 1;
+
+    fake_init();
+    space_ept_level = 2;
+    space_splits_exec = true;
+    a = fake_account(0, 128);
+    d = fake_domain(a, 1);
+    cr_assert_eq(space_init(&d->space, a, SPACE_EPT), CB_OK);
+    cr_assert_eq(slot_reserve(d, 2, 0, &frame), CB_OK);
+    slot_insert(frame, NULL, slot_word_make(CB_TYPE_FRAME, CB_RIGHTS_ALL, NULL));
+    cr_assert_eq(slot_reserve(d, 3, 0, &mapping), CB_OK);
+    cr_assert_eq(space_map(&d->space, a, 0, PAGE_1G, pages, CB_MAP_READ | CB_MAP_EXEC, MEM_WB), CB_OK);
+    mapping->mapping.address = 0;
+    mapping->mapping.pages = pages;
+    mapping->mapping.domain = d;
+    slot_insert(mapping, frame, slot_word_make(CB_TYPE_MAPPING, 0, NULL));
+    for (u64 at = 0; at < pages; at += 512)
+        cr_assert(space_split(&d->space, a, at * PAGE_SIZE));
+    while (slot_prune(frame) != SLOT_DONE)
+        parts++;
+    cr_expect_geq(parts, pages / SPACE_MAP_MAX);
+    cr_expect(!slot_used(mapping));
+    for (u64 at = 0, entry; at < pages; at++)
+        cr_assert(!space_lookup(&d->space, at * PAGE_SIZE, &entry));
+}
+
 Test(space, large_pages_are_used)
 {
     struct account *a;
