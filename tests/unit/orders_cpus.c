@@ -11,7 +11,7 @@
 #include "x86.h"
 
 struct cpu cpu, cpus[CPUS];
-u32 cpu_count = CPUS;
+u32 cpu_count;
 static _Atomic u64 kicked[CPUS]; /* interrupts on the way */
 
 void cpus_init(void)
@@ -26,7 +26,7 @@ void cpus_init(void)
 
 void cpus_search(struct orders *o, unsigned count)
 {
-    o->count = count;
+    o->count = cpu_count = count;
     o->common = &cpu;
     o->common_size = sizeof(cpu);
     for (u32 i = 0; i < CPUS; i++)

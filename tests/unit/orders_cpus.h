@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Two CPUs for searches of interleavings: side n of a search is CPU n, with `cpu` and interrupts of its own. */
+/* CPUs for searches of interleavings: side n is CPU n, with `cpu` and interrupts of its own. */
 #ifndef ORDERS_CPUS_H
 #define ORDERS_CPUS_H
 
 #include "cpu.h"
 #include "orders.h"
 
-#define CPUS 2u
+#define CPUS 3u
 
 extern struct cpu cpus[CPUS]; /* their copies while they do not run; from begin(): as they are */
 

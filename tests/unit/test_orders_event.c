@@ -139,6 +139,16 @@ static void signals(void)
     event_signal(&event, 2);
 }
 
+static void signals_once(void)
+{
+    event_signal(&event, 1);
+}
+
+static void signals_other_bit(void)
+{
+    event_signal(&event, 2);
+}
+
 static void signals_and_kills(void)
 {
     event_signal(&event, 1);
@@ -221,11 +231,6 @@ static void binds(void)
     struct regs r = { .rdi = (u64)SEL << 32, .rsi = SEL + 1, .rdx = PORT };
 
     orders_require(event_bind(&r) == CB_OK, "it is bound");
-}
-
-static void signals_once(void)
-{
-    event_signal(&event, 1);
 }
 
 static void flushes(void)
@@ -364,4 +369,11 @@ Test(orders_event, a_guest_flushes)
 Test(orders_event, binding_loses_no_signal)
 {
     search(begin_unbound, signals_once, binds, port_pending);
+}
+
+Test(orders_event, two_signal_at_once)
+{
+    struct orders o = { .begin = begin_thread, .side = { signals_once, waits, signals_other_bit }, .end = receiver_left };
+
+    cpus_search(&o, 3);
 }
