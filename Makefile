@@ -284,6 +284,7 @@ UNIT_TESTS := \
 	flaws \
 	grace \
 	io \
+	ioapic \
 	iommu \
 	irq \
 	lib \
@@ -309,6 +310,7 @@ UNIT_TESTS := \
 	sync \
 	timerq \
 	tlb \
+	vcpu \
 	view \
 	virtio \
 	virtqueue \
@@ -334,12 +336,13 @@ UNIT_event := tests/unit/test_event.c hypervisor/event.c hypervisor/timerq.c $(U
 UNIT_flaws := tests/unit/test_flaws.c hypervisor/flaws.c
 UNIT_grace := tests/unit/test_grace.c hypervisor/grace.c
 UNIT_io := tests/unit/test_io.c hypervisor/io.c $(UNIT_CORE)
+UNIT_ioapic := tests/unit/test_ioapic.c hypervisor/ioapic.c
 UNIT_iommu := tests/unit/test_iommu.c hypervisor/iommu.c
 UNIT_irq := tests/unit/test_irq.c hypervisor/irq.c $(UNIT_CORE)
 UNIT_log := tests/unit/test_log.c hypervisor/log.c $(UNIT_CORE)
 UNIT_mce := tests/unit/test_mce.c hypervisor/mce.c tests/unit/features_fake.c
-UNIT_object := tests/unit/test_object.c tests/unit/object_world.c hypervisor/call.c hypervisor/portal.c \
-	hypervisor/regs.c hypervisor/schedcall.c hypervisor/thread.c hypervisor/vcpu.c \
+UNIT_object := tests/unit/test_object.c tests/unit/object_world.c hypervisor/call.c hypervisor/identify.c \
+	hypervisor/portal.c hypervisor/regs.c hypervisor/schedcall.c hypervisor/thread.c hypervisor/vcpu.c \
 	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
 UNIT_reap := tests/unit/test_reap.c tests/unit/reap_world.c hypervisor/reap.c hypervisor/memory.c hypervisor/domain.c \
 	$(filter-out tests/unit/reap_fake.c,$(UNIT_CORE))
@@ -357,6 +360,8 @@ UNIT_timerq := tests/unit/test_timerq.c hypervisor/timerq.c
 UNIT_vmx := tests/unit/test_vmx.c tests/unit/features_fake.c hypervisor/regs.c hypervisor/vmx_exit.c \
 	hypervisor/vmx_state.c $(UNIT_CORE)
 UNIT_tlb := tests/unit/test_tlb.c $(UNIT_CORE)
+UNIT_vcpu := tests/unit/test_vcpu.c tests/unit/features_fake.c hypervisor/regs.c hypervisor/timerq.c hypervisor/vcpu_event.c \
+	hypervisor/vcpu_run.c hypervisor/vcpu_state.c $(UNIT_CORE)
 UNIT_view := tests/unit/test_view.c hypervisor/boot_view.c
 
 UNIT_area := tests/unit/test_area.c tasks/lib/area.c tasks/lib/pages.c tasks/lib/range.c tasks/lib/sel.c

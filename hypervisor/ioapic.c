@@ -8,7 +8,10 @@
 #include "kpage.h"
 #include "lock.h"
 #include "pte.h"
+#include "x86.h"
 
+#define REG_INDEX 0u /* 32-bit words, by which all others are reached */
+#define REG_DATA 4u
 #define REG_VERSION 0x01u
 #define REG_ROUTE(line) (0x10u + 2 * (line))
 
@@ -25,7 +28,7 @@
 #define INTI_LEVEL 3u
 
 struct ioapic {
-    volatile u32 *regs; /* index at byte 0, data at byte 16 */
+    volatile u32 *regs;
     u32 gsi, lines;
 };
 
@@ -35,14 +38,14 @@ static struct lock lock;
 
 static u32 ioapic_read(const struct ioapic *io, u32 index)
 {
-    io->regs[0] = index;
-    return io->regs[4];
+    mmio_write(io->regs + REG_INDEX, index);
+    return mmio_read(io->regs + REG_DATA);
 }
 
 static void ioapic_write(const struct ioapic *io, u32 index, u32 value)
 {
-    io->regs[0] = index;
-    io->regs[4] = value;
+    mmio_write(io->regs + REG_INDEX, index);
+    mmio_write(io->regs + REG_DATA, value);
 }
 
 static const struct ioapic *ioapic_of(u32 gsi)

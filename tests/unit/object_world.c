@@ -141,6 +141,11 @@ void sched_yield(void)
 {
 }
 
+u64 sched_consumed(const struct sched *s)
+{
+    return s->consumed;
+}
+
 status_t domain_add_cpu(struct domain *d, u32 cpu_id)
 {
     (void)d, (void)cpu_id;

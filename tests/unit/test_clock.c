@@ -215,8 +215,8 @@ Test(clock, deadline_errata)
     cr_assert(deadline_bad(0x5e, 3, 0xb1) && !deadline_bad(0x5e, 3, 0xb2));
     cr_assert(deadline_bad(0x9e, 9, 0x51) && !deadline_bad(0x9e, 9, 0x52));
     cr_assert(!deadline_bad(0x3a, 9, 1), "Ivy Bridge");
-    cr_assert(!errata_deadline(&(struct cpu_facts){ .intel = true, .family = 6, .model = 0x5e, .guest = true }));
-    cr_assert(!errata_deadline(&(struct cpu_facts){ .amd = true, .family = 6, .model = 0x5e }));
+    cr_assert(!errata_deadline(&(struct cpu_facts){ .intel = true, .family = 6, .model = 0x5e, .microcode = 1, .guest = true }));
+    cr_assert(!errata_deadline(&(struct cpu_facts){ .amd = true, .family = 6, .model = 0x5e, .microcode = 1 }));
 }
 
 Test(clock, c1e_errata)

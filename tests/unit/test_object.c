@@ -346,3 +346,63 @@ Test(object, a_vcpu_that_is_not_mapped)
     cr_assert_eq(child->used, 0);
     cr_assert_null(d->vcpus[0]);
 }
+
+/* ---- What capabilities say ---- */
+
+static struct regs identified(u32 sel)
+{
+    struct regs r = { .rdi = CB_CALL_WORD(CB_CALL_identify, 0, sel) };
+
+    cr_assert_eq(call_make(&r), CB_OK);
+    return r;
+}
+
+Test(object, identities)
+{
+    struct slot *ram = slot_find(self, PORTAL), *frame = slot_find(self, EVENT);
+    struct regs r;
+
+    slot_insert(ram, NULL, slot_word_make(CB_TYPE_RAM, CB_RIGHT_SPLIT, NULL));
+    ram->ram.base = PAGE_2M;
+    ram->ram.pages = 100;
+    r = identified(PORTAL);
+    cr_assert(r.rsi == CB_TYPE_RAM && r.rdx == CB_RIGHT_SPLIT && r.r8 == 100 && r.r9 == 100);
+    slot_insert(frame, ram, slot_word_make(CB_TYPE_FRAME, CB_RIGHTS_ALL, NULL));
+    frame->frame.base = PAGE_2M;
+    frame->frame.pages = 30;
+    r = identified(PORTAL);
+    cr_assert(r.r8 == 100 && r.r9 == 70, "what is free of it");
+    r = identified(EVENT);
+    cr_assert(r.rsi == CB_TYPE_FRAME && r.r8 == 30);
+    r = identified(OBJECT_ACCOUNT);
+    cr_assert(r.rsi == CB_TYPE_ACCOUNT && r.r8 == account->quota - account->used && r.r9 == account->quota);
+    r = identified(CEILING);
+    cr_assert(r.rsi == CB_TYPE_SCHED && r.rdx == CB_RIGHTS_ALL);
+    r = identified(SCHED);
+    cr_assert(r.rsi == CB_TYPE_NULL && r.rdx == 0 && r.r8 == 0 && r.r9 == 0);
+}
+
+static status_t count(u32 sel, u64 first, struct regs *r)
+{
+    *r = (struct regs){ .rdi = CB_CALL_WORD(CB_CALL_counters, 0, sel), .rsi = first };
+    return call_make(r);
+}
+
+Test(object, counters_have_an_end)
+{
+    struct vcpu *v;
+    struct regs r;
+
+    (void)guest(64);
+    cr_assert_eq(vcpu_at(UTCB), CB_OK);
+    v = object_at(VCPU);
+    for (u32 i = 0; i < CB_VCPU_COUNTER_COUNT; i++)
+        v->counters[i] = 1000 + i;
+    cr_assert_eq(count(VCPU, CB_VCPU_COUNTER_COUNT - 2, &r), CB_OK);
+    cr_assert(r.rsi == 1000 + CB_VCPU_COUNTER_COUNT - 2 && r.rdx == 1000 + CB_VCPU_COUNTER_COUNT - 1 && r.r8 == 0 && r.r10 == 0);
+    cr_assert_eq(count(VCPU, UINT64_MAX, &r), CB_OK);
+    cr_assert(r.rsi == 0 && r.rdx == 0 && r.r8 == 0, "no number wraps round");
+    cr_assert_eq(count(PORTAL, 0, &r), FAULT(BAD_CAP, 0));
+    object_give(LESS, VCPU, CB_RIGHTS_ALL & ~CB_RIGHT_READ);
+    cr_assert_eq(count(LESS, 0, &r), FAULT(BAD_RIGHT, 0));
+}
