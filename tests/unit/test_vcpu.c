@@ -84,10 +84,9 @@ status_t sched_block(struct list *helpers)
     return CALL_BLOCKED;
 }
 
-bool sched_hand_over(struct ctx *c)
+void sched_hand_over(struct ctx *c)
 {
     cpu.current = c;
-    return true;
 }
 
 bool kernel_preempt(void)
