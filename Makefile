@@ -288,6 +288,7 @@ UNIT_TESTS := \
 	iommu \
 	irq \
 	lib \
+	link \
 	log \
 	mce \
 	msr \
@@ -297,6 +298,7 @@ UNIT_TESTS := \
 	orders_space \
 	orders_stream \
 	orders_virtqueue \
+	output \
 	print \
 	ram \
 	reap \
@@ -315,6 +317,7 @@ UNIT_TESTS := \
 	virtio \
 	virtqueue \
 	vmx \
+	watch \
 
 UNIT_CORE := \
 	hypervisor/account.c \
@@ -381,6 +384,10 @@ UNIT_elf := tests/unit/test_elf.c hypervisor/elf.c
 UNIT_lib := tests/unit/test_lib.c tasks/lib/heap.c tasks/lib/random.c tasks/lib/range.c tasks/lib/sel.c
 UNIT_lib_FLAGS := -Itests/unit -Itasks/lib -include tests/unit/calls_fake.h -include tests/unit/clock_fake.h \
 	-Dmalloc=lib_malloc -Dfree=lib_free
+UNIT_link := tests/unit/test_link.c tasks/root/link.c
+UNIT_link_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h -include tests/unit/calls_fake.h
+UNIT_output := tests/unit/test_output.c tasks/root/output.c
+UNIT_output_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/clock_fake.h
 UNIT_print := tests/unit/test_print.c tasks/lib/print.c
 UNIT_print_FLAGS := -Itests/unit -Itasks/lib -Dsnprintf=lib_snprintf -Dvsnprintf=lib_vsnprintf
 UNIT_ram := tests/unit/test_ram.c tests/unit/ram_world.c tasks/root/pool.c tasks/root/ram.c
@@ -388,6 +395,9 @@ UNIT_ram_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot
 UNIT_service := tests/unit/test_service.c tasks/root/offer.c tasks/root/service.c
 UNIT_service_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h -include tests/unit/clock_fake.h \
 	-include tests/unit/calls_fake.h -include tests/unit/thread_fake.h
+UNIT_watch := tests/unit/test_watch.c tasks/root/watch.c
+UNIT_watch_FLAGS := -Itests/unit -Itasks/root -Itasks/lib -include tests/unit/boot_fake.h -include tests/unit/clock_fake.h \
+	-include tests/unit/calls_fake.h
 UNIT_spec := tests/unit/test_spec.c
 UNIT_spec_FLAGS := -DSPEC='"hypercall-abi/spec.md"'
 

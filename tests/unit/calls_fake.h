@@ -27,6 +27,7 @@ uint64_t cb_account_create(uint32_t parent, uint32_t dst, uint64_t pages);
 uint64_t cb_event_create(uint32_t account, uint32_t dst);
 uint64_t cb_portal_create(uint32_t account, uint32_t dst, uint32_t thread, uint64_t entry, uint64_t badge,
                           uint32_t groups, uint32_t level);
+uint64_t cb_recall(uint32_t thread);
 uint64_t cb_call(uint32_t portal, struct cb_args *message);
 
 #endif
