@@ -2,6 +2,8 @@
 /* The scheduler itself, with random workloads: sched_world.c holds each step against what it promises. */
 #include <criterion/criterion.h>
 
+#include "budget.h"
+#include "cpu.h"
 #include "random.h"
 #include "sched_world.h"
 
@@ -132,4 +134,20 @@ Test(sched_run, random_workloads)
         random_actors(2 + (unsigned)random_below(ACTORS - 2), 1 + (unsigned)random_below(5));
         world_run(100 * MS);
     }
+}
+
+/* It has used up its budget, and blocked; when it is ready again, the timer is set for what comes back. */
+Test(sched_run, what_wakes_without_a_budget_comes_back)
+{
+    struct actor *a;
+
+    world_init();
+    a = world_add(10, 100000, 1000000);
+    sched_dequeue(&a->sched);
+    budget_use(&a->budget, world_clock, world_clock + 100000);
+    world_clock += 100000;
+    cpu.armed = UINT64_MAX;
+    sched_enqueue(&a->sched);
+    cr_assert_eq(a->sched.state, SCHED_THROTTLED);
+    cr_assert_eq(cpu.armed, a->budget.timer.when);
 }
