@@ -345,8 +345,9 @@ static void work(uint64_t badge, struct cb_args *message)
 }
 
 /*
- * A caller of the handler's CPU with 1 ms in a second asks for 30 ms of work, which would take it thirty seconds. The
- * handler's own time carries that on for a caller of another CPU.
+ * A caller of the handler's CPU with 10 ms in a second asks for 300 ms of work, which would take it thirty seconds. The
+ * handler's own time carries that on for a caller of another CPU. (With less, the caller might owe more time than anybody
+ * waits for: an emulator that stands still delays the end of its budget, by up to 100 ms.)
  */
 void test_remote_helping(void)
 {
@@ -365,8 +366,8 @@ void test_remote_helping(void)
 
         ticks = took < ticks ? took : ticks;
     }
-    callers[0] = (struct caller){.portal = portal, .word = 1000000 * clock_ticks(30 * MS) / ticks};
-    CHECK(test_thread_budget(test_other_cpu(), PRIORITY_MID + 1, MS, 1000 * MS, call, &callers[0]));
+    callers[0] = (struct caller){.portal = portal, .word = 1000000 * clock_ticks(300 * MS) / ticks};
+    CHECK(test_thread_budget(test_other_cpu(), PRIORITY_MID + 1, 10 * MS, 1000 * MS, call, &callers[0]));
     CHECK(test_await(&entered, 11));
     CHECK(test_settle(test_other_cpu())); /* its budget is spent */
     CHECK_EQUAL(returned, 0);
