@@ -36,12 +36,15 @@ static inline void helpers_insert_all(struct list *head, struct sched *s)
         list_join(&helpers_of(l)->equals, &s->equals);
 }
 
+/* `s` is in no list. What has run has been taken off the run queue, and its node still says where it was. */
 static inline void helpers_insert(struct list *head, struct sched *s)
 {
-    if (list_empty(head))
+    if (list_empty(head)) {
         list_append(head, &s->node);
-    else
+    } else {
+        list_init(&s->node);
         helpers_insert_all(head, s);
+    }
 }
 
 /* In some list, or in none. */
